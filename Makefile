@@ -1,0 +1,96 @@
+# TalkPlay in C: music recommendation as language-model token generation.
+# The only entry a newcomer needs: `make help`.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+export LC_ALL := C
+# One environment variable halves the speed of OpenBLAS where it is set by accident.
+unexport OPENBLAS_CORETYPE
+
+# ---- variables: NAME ?= default  ## what it is -------------------------------------------------
+CC ?= gcc
+CXX ?= g++
+MARCH ?= native ## instruction set of the build (x86-64-v3 for valgrind, which lacks AVX-512)
+BUILD ?= build ## where everything that is made goes
+WERROR ?= -Werror ## empty to build in spite of warnings
+
+PKGS := msgpack openblas simdjson libpcre2-8 lapacke
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
+OPT := -O3 -march=$(MARCH) -ffp-contract=fast -g
+# Lazy, since a fresh machine has no pkg-config before `packages` has run.
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
+PKG_LIBS = $(shell pkg-config --libs $(PKGS))
+CPPFLAGS := -D_GNU_SOURCE -Ilib
+SAN :=
+CFLAGS = -std=c17 $(OPT) $(WARN) -fopenmp $(SAN)
+CXXFLAGS = -std=c++17 $(OPT) $(WARN) $(SAN)
+LDLIBS = $(PKG_LIBS) -lm -lpthread
+
+# ---- what is built -----------------------------------------------------------------------------
+PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/*.c))
+LIB_C := $(wildcard lib/*/*.c)
+LIB_CXX := $(wildcard lib/*/*.cpp)
+LIB_O := $(LIB_C:%.c=$(BUILD)/obj/%.o) $(LIB_CXX:%.cpp=$(BUILD)/obj/%.o)
+LIB := $(BUILD)/lib/libtalkplay.a
+UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all
+all: $(PROGRAMS:%=$(BUILD)/bin/%) ## build every program
+
+.PHONY: units
+units: $(UNITS:%=$(BUILD)/unit/%)
+
+$(LIB): $(LIB_O)
+	@mkdir -p $(@D)
+	rm -f $@ && ar crs $@ $^
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/packages
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.cpp | $(BUILD)/packages
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(PKG_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bin/%: $(BUILD)/obj/bin/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+
+.PRECIOUS: $(BUILD)/obj/%.o
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
+
+# Checks once that the distribution's packages are there, and installs what is missing.
+$(BUILD)/packages: pipelines/packages.sh
+	@mkdir -p $(@D)
+	bash pipelines/packages.sh
+	@touch $@
+
+# ---- tests -------------------------------------------------------------------------------------
+T ?= ## bats files to run instead of all: make test T=tests/kmeans.bats
+
+.PHONY: test
+test: all units ## all tests; ends with "N passed, N failed"
+	BUILD=$(abspath $(BUILD)) tests/run $(T)
+
+.PHONY: asan
+asan: ## programs and unit tests with AddressSanitizer and UBSan, in build/asan
+	$(MAKE) BUILD=$(BUILD)/asan MARCH=x86-64-v3 OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
+	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" all units
+
+.PHONY: clean
+clean: ## delete everything that was made
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## targets and variables
+	@echo "targets:"; \
+	grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'; \
+	echo "variables (make NAME=value):"; \
+	grep -hE '^[A-Z_]+ \?=.*##' $(MAKEFILE_LIST) | sed -E 's/ \?= ?/\t/; s/ ?## /\t/' | awk -F'\t' '{printf "  %-12s %s [%s]\n", $$1, $$3, $$2}'

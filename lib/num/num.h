@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * num - threads, random numbers, vectors and matrix products. The only caller of BLAS.
+ *
+ * Results never depend on the number of threads: work is cut by size, sums are joined in a fixed
+ * order, and BLAS runs single-threaded below our own threads.
+ */
+#ifndef NUM_H
+#define NUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/cli.h"
+
+/* ---- threads (threads.c) ---- */
+
+/* Call once before any other thing here: our threads to n, those of BLAS to 1. */
+void num_init(int threads);
+int num_threads(void);
+/* "OpenBLAS 0.3.21 SkylakeX, 2 threads" */
+const char *num_about(void);
+
+/* ---- random numbers (rng.c): xoshiro256** (Blackman, Vigna 2021), seeded by splitmix64 ---- */
+
+struct rng {
+    uint64_t s[4];
+};
+/* 64 bits of hash of n bytes under seed: the same on every machine. Not for adversaries. */
+uint64_t hash64(uint64_t seed, const void *bytes, size_t n);
+/* A generator for (seed, stream): give every purpose its own stream number. */
+struct rng rng_seed(uint64_t seed, uint64_t stream);
+/* A generator for what is drawn for the record with this id, whatever its position. */
+struct rng rng_seed_id(uint64_t seed, const void *id, size_t n);
+uint64_t rng_u64(struct rng *r);
+double rng_unit(struct rng *r);                /* [0, 1), 53 bits */
+uint64_t rng_below(struct rng *r, uint64_t n); /* 0 … n-1 without bias; n ≥ 1 */
+double rng_normal(struct rng *r);              /* mean 0, variance 1 */
+void rng_shuffle(struct rng *r, uint32_t *x, size_t n);
+
+/* ---- vectors (vec.c); float data, double sums, fixed order ---- */
+
+float vec_dot(const float *x, const float *y, size_t n);
+double vec_norm(const float *x, size_t n);
+/* Scales x to length 1; false (and x unchanged) where its length is 0. */
+bool vec_unit(float *x, size_t n);
+void vec_axpy(float *y, float a, const float *x, size_t n); /* y += a x */
+
+/* ---- matrix products (mat.c); row-major ---- */
+
+/*
+ * C (M,N) = alpha op(A) (M,K) op(B) (K,N) + beta C, over BLAS, cut over M and N into tiles of fixed size for our threads.
+ * ta: A is stored (K,M); tb: B is stored (N,K). ld*: distance of rows, in floats.
+ */
+void mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *B, size_t ldb, bool tb, size_t M,
+    size_t N, size_t K, float alpha, float beta);
+
+/*
+ * Y (M,N) = X (M,K) W^T, W stored (N,K): each row of Y is computed in an order that depends on K and N only, so that a row's
+ * bits do not depend on what shares its batch. For decoding and for looking records up.
+ */
+void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream - records in and out: framing, bounded scan, typed fields, JSON, and the frame of a stage.
+ *
+ * A stream is a sequence of records; a record is one MessagePack map followed by one byte 0x0A
+ * (schemas/README.md). Lifetimes: a record, and every string and object that hangs from it, lives
+ * until the next read from the same reader; rec_keep makes a copy that the caller owns.
+ */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <stdio.h>
+
+#include <msgpack.h>
+
+#include "cli/cli.h"
+
+/* ---- strings, buffers, ids (str.c, ids.c) ---- */
+
+/* Bytes with a length, not terminated, borrowed. */
+struct str {
+    const char *p;
+    size_t n;
+};
+#define STR(literal) ((struct str){literal, sizeof(literal) - 1})
+struct str str_of(const char *c_string);
+bool str_eq(struct str a, struct str b);
+/* memcmp order, shorter first on a tie. */
+int str_cmp(struct str a, struct str b);
+
+/* A growing byte buffer; all zero is empty. p is not terminated. */
+struct buf {
+    char *p;
+    size_t n, cap;
+};
+enum status buf_reserve(struct buf *b, size_t more, struct err *err);
+enum status buf_add(struct buf *b, const void *bytes, size_t n, struct err *err);
+enum status buf_adds(struct buf *b, struct str s, struct err *err);
+enum status buf_printf(struct buf *b, struct err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void buf_free(struct buf *b);
+
+/* The whole file into out (which is emptied first; "-" is stdin): NOINPUT, IO, SYSTEM; DATA above max bytes. A byte 0
+ * that n does not count follows. */
+enum status file_read(struct buf *out, const char *path, size_t max, struct err *err);
+
+/*
+ * Distinct strings numbered 0, 1, … in the order of their first ids_add. Memory: the bytes once and
+ * about 24 bytes a string.
+ */
+struct ids;
+enum status ids_new(struct ids **out, struct err *err);
+void ids_free(struct ids *ids);
+enum status ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err);
+#define IDS_NONE UINT32_MAX
+uint32_t ids_find(const struct ids *ids, struct str s);    /* IDS_NONE if it is not there */
+struct str ids_str(const struct ids *ids, uint32_t index); /* lives until ids_free */
+uint32_t ids_count(const struct ids *ids);
+
+/* ---- records in (scan.c, read.c) ---- */
+
+#define REC_MAX_DEPTH 32
+#define REC_MAX_BYTES ((size_t)64 << 20) /* the default of --max-record */
+#define REC_EXT_VECTOR 1                 /* packed little-endian IEEE float32 */
+
+struct rec {
+    msgpack_object map; /* always of type MSGPACK_OBJECT_MAP */
+    const char *file;   /* as messages name it: "stdin" or the path */
+    uint64_t number;    /* from 1, within the file */
+    uint64_t offset;    /* of its first byte, within the file */
+    const char *bytes;  /* as read, without the 0x0A */
+    size_t size;
+};
+
+/*
+ * Walks one MessagePack object at p and finds its size: END if it goes beyond n bytes; DATA if no
+ * continuation can make it valid (type 0xc1, depth above REC_MAX_DEPTH, a size beyond max). Allocates nothing.
+ */
+enum status rec_scan(size_t *size, const void *p, size_t n, size_t max, struct err *err);
+
+struct rec_reader;
+/* path "-" is stdin. max_bytes bounds a record; 0 means REC_MAX_BYTES. */
+enum status rec_open(struct rec_reader **out, const char *path, size_t max_bytes, struct err *err);
+void rec_close(struct rec_reader *in);
+
+/*
+ * Reads the next record. END at a clean end of input; DATA, with file, record and byte in err, for
+ * anything else that is not a whole record; IO. rec belongs to in and lives until the next call.
+ */
+enum status rec_read(struct rec **rec, struct rec_reader *in, struct err *err);
+uint64_t rec_position(const struct rec_reader *in); /* bytes consumed, for progress */
+
+/* A copy that lives until rec_free. */
+enum status rec_keep(struct rec **own, const struct rec *rec, struct err *err);
+void rec_free(struct rec *own);
+
+/* Calls each(arg, rec) for every record of path; stops at the first status that is not OK. The text of err gets the record's
+ * position. */
+enum status rec_each(const char *path, enum status (*each)(void *arg, const struct rec *rec, struct err *err),
+    void *arg, struct err *err);
+
+/* Puts "FILE: record N, byte B: " before err's text. */
+enum status rec_context(struct err *err, const struct rec *rec);
+
+/* ---- typed fields (field.c) ----
+ *
+ * Each finds key in map and checks its type: DATA "KEY: missing" or "KEY: expected TYPE, got TYPE".
+ * nil counts as missing. map_has tells whether an optional key is there:
+ *     if (map_has(map, "name") && map_str(&name, map, "name", err) != OK) ...
+ */
+const msgpack_object *map_find(const msgpack_object *map, const char *key); /* NULL if missing or nil */
+bool map_has(const msgpack_object *map, const char *key);
+enum status map_str(struct str *out, const msgpack_object *map, const char *key, struct err *err);
+/* A string that is not empty. */
+enum status map_id(struct str *out, const msgpack_object *map, const char *key, struct err *err);
+enum status map_u64(uint64_t *out, const msgpack_object *map, const char *key, uint64_t max, struct err *err);
+enum status map_i64(int64_t *out, const msgpack_object *map, const char *key, struct err *err);
+enum status map_f64(
+    double *out, const msgpack_object *map, const char *key, struct err *err); /* takes integers; finite */
+enum status map_bool(bool *out, const msgpack_object *map, const char *key, struct err *err);
+enum status map_array(const msgpack_object **out, const msgpack_object *map, const char *key, struct err *err);
+enum status map_map(const msgpack_object **out, const msgpack_object *map, const char *key, struct err *err);
+/* How many numbers the vector at key has. */
+enum status map_vector_size(size_t *n, const msgpack_object *map, const char *key, struct err *err);
+/* Copies a vector of exactly n finite numbers. */
+enum status map_vector(float *out, size_t n, const msgpack_object *map, const char *key, struct err *err);
+
+/* Elements of arrays, or any object: what names it in messages. */
+enum status obj_str(struct str *out, const msgpack_object *o, const char *what, struct err *err);
+enum status obj_u64(uint64_t *out, const msgpack_object *o, const char *what, uint64_t max, struct err *err);
+enum status obj_f64(double *out, const msgpack_object *o, const char *what, struct err *err);
+enum status obj_map(const msgpack_object *o, const char *what, struct err *err); /* checks only */
+/* "string", "map", "vector" …, for messages. */
+const char *obj_type(const msgpack_object *o);
+
+/* ---- records out (write.c) ----
+ *
+ * A record is built with rec_begin, put_*, rec_end; nested maps and arrays are opened with put_map
+ * and put_array and closed with put_close. key is NULL inside an array. The first failure (memory, NaN, infinity, an
+ * unclosed map, a string over 4 GiB) is kept and reported by rec_end, which then writes nothing.
+ * rec_begin drops a record that was not ended. Bytes are canonical: shortest integers, other numbers float64.
+ */
+struct rec_writer;
+/* Opens path ("-" is stdout) to be written beside and renamed by rec_commit. NOCREATE. */
+enum status rec_create(struct rec_writer **out, const char *path, struct err *err);
+void rec_begin(struct rec_writer *w);
+void put_str(struct rec_writer *w, const char *key, struct str value);
+void put_text(struct rec_writer *w, const char *key, const char *value);
+void put_u64(struct rec_writer *w, const char *key, uint64_t value);
+void put_i64(struct rec_writer *w, const char *key, int64_t value);
+void put_f64(struct rec_writer *w, const char *key, double value);
+void put_bool(struct rec_writer *w, const char *key, bool value);
+void put_nil(struct rec_writer *w, const char *key);
+void put_vector(struct rec_writer *w, const char *key, const float *value, size_t n);
+void put_bin(struct rec_writer *w, const char *key, const void *bytes, size_t n);
+void put_ext(struct rec_writer *w, const char *key, int8_t type, const void *bytes, size_t n);
+void put_object(struct rec_writer *w, const char *key, const msgpack_object *value);
+void put_map(struct rec_writer *w, const char *key);
+void put_array(struct rec_writer *w, const char *key);
+void put_close(struct rec_writer *w);
+/* put_str with a key that is not terminated. */
+void put_key(struct rec_writer *w, struct str key); /* the next put_* with key NULL is its value */
+/* Every pair of map whose key is not in skip (a list that ends with NULL; or NULL). */
+void put_rest(struct rec_writer *w, const msgpack_object *map, const char *const *skip);
+enum status rec_end(struct rec_writer *w, struct err *err);
+/* Bytes as they are, for outputs that are not records. */
+enum status rec_raw(struct rec_writer *w, const void *bytes, size_t n, struct err *err);
+/* Hands what is buffered to the system now. */
+enum status rec_flush(struct rec_writer *w, struct err *err);
+/* Flushes, checks, closes and renames; w is freed whatever happens. */
+enum status rec_commit(struct rec_writer *w, struct err *err);
+/* Throws the output away; w is freed. rec_discard(NULL) is legal. */
+void rec_discard(struct rec_writer *w);
+uint64_t rec_written(const struct rec_writer *w); /* records ended */
+
+/* ---- JSON in (json.cpp: simdjson) ----
+ *
+ * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them, live
+ * until the next json_parse with the same parser. Duplicate keys: the first counts.
+ */
+struct json_parser;
+struct json {
+    const void *doc;
+    size_t at;
+};
+enum json_type { JSON_NULL, JSON_BOOL, JSON_I64, JSON_U64, JSON_F64, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum status json_parser_new(struct json_parser **out, struct err *err);
+void json_parser_free(struct json_parser *p);
+/* DATA with the reason in words for anything that is not one JSON document. bytes need not outlive the call. */
+enum status json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
+enum json_type json_type(struct json v); /* JSON_I64 for integers that fit int64, JSON_U64 for those above */
+bool json_bool(struct json v);
+int64_t json_i64(struct json v);
+uint64_t json_u64(struct json v); /* of JSON_U64, or a JSON_I64 that is not negative */
+double json_f64(struct json v);   /* of any number */
+struct str json_str(struct json v);
+bool json_get(struct json *out, struct json object, const char *key); /* false if it is not there */
+size_t json_size(struct json array_or_object);
+/* Iteration:  for (struct json_iter it = json_iter(v); json_next(&it); ) it.key, it.value */
+struct json_iter {
+    struct json value;
+    struct str key; /* objects only */
+    struct json at, end;
+    bool object;
+};
+struct json_iter json_iter(struct json array_or_object);
+bool json_next(struct json_iter *it);
+
+/* ---- JSON out (jsonout.c, and number.cpp-free formatting from json.cpp) ---- */
+
+/* s as a JSON string with its quotes; DATA if it is not UTF-8. */
+enum status json_quote(struct buf *out, struct str s, struct err *err);
+/* Shortest text that reads back to the same number; a float64 always has a point or an exponent. Writes at most 32 bytes
+ * without a terminator and returns how many. x is finite. */
+size_t json_number_f64(char out[32], double x);
+size_t json_number_f32(char out[32], float x);
+
+/* ---- the frame of a stage (stage.c) ----
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         struct options o;
+ *         struct stage *s = stage_start(argc, argv, &program, &o);
+ *         struct err err;
+ *         for (struct rec *r; (r = stage_next(s)) != NULL; )
+ *             if (map_record(stage_out(s), r, &err) != OK)
+ *                 stage_reject(s, &err);
+ *         return stage_finish(s);
+ *     }
+ *
+ * Every program has: -f --force, -h --help, --limit N, --max-record BYTES, -o --output FILE, --progress, --rejects FILE,
+ * -v --verbose, --version; and, where program.uses says so, --seed N and --threads N.
+ */
+enum {
+    STAGE_SEED = 1,     /* --seed N, default 1 */
+    STAGE_THREADS = 2,  /* --threads N, default: the CPUs there are */
+    STAGE_RAW_IN = 4,   /* inputs are not record streams: use stage_input */
+    STAGE_TEXT_OUT = 8, /* output is text: fine on a terminal */
+    STAGE_QUIET = 16,   /* the last line with counts comes only with -v, --progress or --rejects */
+    STAGE_NO_OUT = 32,  /* no main output: neither -o nor stdout (a program that writes a folder) */
+    STAGE_NO_IN = 64    /* operands are not inputs; stdin is not read */
+};
+struct stage;
+/* Parses options into own, opens the output, names the first input. Ends the program on any error. */
+struct stage *stage_start(int argc, char **argv, const struct program *p, void *own);
+uint64_t stage_seed(const struct stage *s);
+int stage_threads(const struct stage *s);
+bool stage_verbose(const struct stage *s);
+uint64_t stage_limit(const struct stage *s); /* UINT64_MAX without --limit */
+int stage_operands(char ***operands, const struct stage *s);
+/* The next record of all inputs, NULL at the end or at --limit. Ends the program on framing errors. */
+struct rec *stage_next(struct stage *s);
+/* STAGE_RAW_IN: the next input, NULL after the last. name is what messages call it. */
+FILE *stage_input(const char **name, struct stage *s);
+/* The same position-labelled end for raw programs: counts one more record in. */
+void stage_count_in(struct stage *s, uint64_t n, uint64_t bytes);
+struct rec_writer *stage_out(struct stage *s);
+/*
+ * The current record is bad: with --rejects it is set aside there as {reason, file, record, byte, value} and the run goes on;
+ * otherwise the program ends with err's status and the position. Statuses other than DATA always end it.
+ */
+void stage_reject(struct stage *s, const struct err *err);
+/* The same for a record that stage_next gave earlier and the caller kept. */
+void stage_reject_rec(struct stage *s, const struct rec *rec, const struct err *err);
+/* The same for raw inputs: what is set aside is text (NULL n 0 for none). */
+void stage_reject_text(
+    struct stage *s, const char *file, uint64_t number, uint64_t byte, struct str text, const struct err *err);
+/* Ends the program with err, naming file and record where there is a current one. */
+_Noreturn void stage_fail(struct stage *s, const struct err *err);
+/* Adds " NAME=VALUE" to the last line. */
+void stage_tally(struct stage *s, const char *name, uint64_t value);
+/* Progress of work that is not reading (epochs, steps). */
+void stage_progress(struct stage *s, uint64_t done, uint64_t total, const char *unit, const char *extra);
+/* Flushes, checks, renames, prints the last line, frees s; returns main's value. */
+int stage_finish(struct stage *s);
+
+#endif
