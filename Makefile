@@ -10,12 +10,17 @@ export LC_ALL := C
 # One environment variable halves the speed of OpenBLAS where it is set by accident.
 unexport OPENBLAS_CORETYPE
 
-# ---- variables: NAME ?= default  ## what it is -------------------------------------------------
-CC ?= gcc
-CXX ?= g++
-MARCH ?= native ## instruction set of the build (x86-64-v3 for valgrind, which lacks AVX-512)
-BUILD ?= build ## where everything that is made goes
-WERROR ?= -Werror ## empty to build in spite of warnings
+# ---- variables: the line above says what it is, for `make help` ---------------------------------
+ifeq ($(origin CC),default)
+CC := gcc
+CXX := g++
+endif
+## instruction set of the build (x86-64-v3 for valgrind, which lacks AVX-512)
+MARCH ?= native
+## where everything that is made goes
+BUILD ?= build
+## empty to build in spite of warnings
+WERROR ?= -Werror
 
 PKGS := msgpack openblas simdjson libpcre2-8 lapacke
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
@@ -73,7 +78,8 @@ $(BUILD)/packages: pipelines/packages.sh
 	@touch $@
 
 # ---- tests -------------------------------------------------------------------------------------
-T ?= ## bats files to run instead of all: make test T=tests/kmeans.bats
+## bats files to run instead of all: make test T=tests/kmeans.bats
+T ?=
 
 .PHONY: test
 test: all units ## all tests; ends with "N passed, N failed"
@@ -93,4 +99,6 @@ help: ## targets and variables
 	@echo "targets:"; \
 	grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'; \
 	echo "variables (make NAME=value):"; \
-	grep -hE '^[A-Z_]+ \?=.*##' $(MAKEFILE_LIST) | sed -E 's/ \?= ?/\t/; s/ ?## /\t/' | awk -F'\t' '{printf "  %-12s %s [%s]\n", $$1, $$3, $$2}'
+	awk '/^## / {help = substr($$0, 4); next} \
+	    help && /^[A-Z_]+ \?=/ {name = $$1; sub(/^[^=]*= */, ""); printf "  %-12s %s [%s]\n", name, help, $$0} {help = ""}' \
+	    $(MAKEFILE_LIST)

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message - the program's name, its messages, its temporary outputs and its end. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/message.h"
+
+#define TEMPORARIES 64
+
+static const char *program_name = "talkplay";
+
+/* Fixed places, since a signal handler reads them. A place is free while its first byte is 0. */
+static char temporary[TEMPORARIES][4096];
+
+void
+message_name(const char *name)
+{
+    program_name = name;
+}
+
+static void
+remove_temporaries(void)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (temporary[i][0] != '\0')
+            (void)unlink(temporary[i]);
+}
+
+static void
+on_signal(int sig)
+{
+    remove_temporaries();
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig);
+}
+
+enum status
+cli_temporary(const char *path, struct err *err)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static bool handled;
+    int i;
+
+    for (i = 0; i < TEMPORARIES && temporary[i][0] != '\0'; i++)
+        ;
+    if (i == TEMPORARIES || strlen(path) >= sizeof(temporary[0]))
+        return err_set(err, NOCREATE, "%s: too many outputs, or too long a name", path);
+    /* The first byte last: a signal in between sees a free place. */
+    memcpy(temporary[i] + 1, path + 1, strlen(path));
+    temporary[i][0] = path[0];
+    for (size_t k = 0; !handled && k < sizeof(ending) / sizeof(ending[0]); k++) {
+        struct sigaction old;
+        /* What the parent ignores (nohup) stays ignored. */
+        if (sigaction(ending[k], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+            (void)signal(ending[k], on_signal);
+    }
+    handled = true;
+    return OK;
+}
+
+void
+cli_keep(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (strcmp(temporary[i], path) == 0)
+            temporary[i][0] = '\0';
+}
+
+void
+cli_note(const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)fprintf(stderr, "%s: ", program_name);
+    va_start(ap, fmt);
+    (void)vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    (void)fputc('\n', stderr);
+}
+
+_Noreturn void
+cli_die(const struct err *err)
+{
+    if (err->status != CLOSED)
+        cli_note("%s", err->text);
+    remove_temporaries();
+    /* Buffers of stdio hold nothing of ours; threads may still run. */
+    _exit(status_exit(err->status));
+}
+
+void
+cli_must(enum status st, const struct err *err)
+{
+    if (st != OK)
+        cli_die(err);
+}
+
+double
+cli_seconds(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
