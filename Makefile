@@ -30,6 +30,10 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 CPPFLAGS := -D_GNU_SOURCE -Ilib
 SAN :=
+# Short lines unless V=1.
+ifneq ($(V),1)
+say = @printf '  %-4s %s\n' '$(1)' '$(2)';
+endif
 CFLAGS = -std=c17 $(OPT) $(WARN) -fopenmp $(SAN)
 CXXFLAGS = -std=c++17 $(OPT) $(WARN) $(SAN)
 LDLIBS = $(PKG_LIBS) -lm -lpthread
@@ -50,23 +54,23 @@ units: $(UNITS:%=$(BUILD)/unit/%)
 
 $(LIB): $(LIB_O)
 	@mkdir -p $(@D)
-	rm -f $@ && ar crs $@ $^
+	$(call say,AR,$@) rm -f $@ && ar crs $@ $^
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/packages
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.cpp | $(BUILD)/packages
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(PKG_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CXX,$<) $(CXX) $(CPPFLAGS) $(PKG_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/bin/%: $(BUILD)/obj/bin/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
