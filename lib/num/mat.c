@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Matrix products.
+ *
+ * mat_mul cuts C into tiles whose size follows from M and N alone; each tile is one sgemm of OpenBLAS on one thread, so a
+ * tile's bits depend on neither the number of threads nor which of them took it. 2MNK operations, no memory of its own.
+ *
+ * mat_rows and mat_packed_rows are for few rows, where sgemm spends its time on packing, and promise more: an element is summed
+ * over k in an order that depends on K alone. mat_rows sums LANES interleaved partial sums, joined by halves (W is read as it
+ * lies, along k); mat_packed_rows sums k = 0, 1, … in one chain a lane (W is read in panels of PANEL columns). Both keep a
+ * block of C in registers: one row costs one pass over W at the speed of memory, eight rows come near the speed of the FMA units.
+ */
+#include "num/num.h"
+
+#include <string.h>
+
+#include <cblas.h>
+
+/* ---- tiles over BLAS ---- */
+
+#define TILE_MAX 512
+#define TILE_MIN 64
+#define TILES 4 /* as many at least, so that two threads have the same to do */
+
+static size_t
+cut(size_t n, size_t parts)
+{
+    size_t each = (n + parts - 1) / parts;
+
+    return (each + 15) / 16 * 16; /* whole vectors, but for the last tile */
+}
+
+/* The tile's size, from the matrix's alone. */
+static void
+tile_size(size_t *tm, size_t *tn, size_t M, size_t N)
+{
+    size_t rows = (M + TILE_MAX - 1) / TILE_MAX, cols = (N + TILE_MAX - 1) / TILE_MAX;
+
+    while (rows * cols < TILES) {
+        if (M / rows >= N / cols && M / rows >= 2 * TILE_MIN)
+            rows *= 2;
+        else if (N / cols >= 2 * TILE_MIN)
+            cols *= 2;
+        else
+            break;
+    }
+    *tm = cut(M, rows);
+    *tn = cut(N, cols);
+}
+
+void
+mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *B, size_t ldb, bool tb, size_t M,
+    size_t N, size_t K, float alpha, float beta)
+{
+    size_t tm, tn, rows, cols;
+
+    if (M == 0 || N == 0)
+        return;
+    tile_size(&tm, &tn, M, N);
+    rows = (M + tm - 1) / tm;
+    cols = (N + tn - 1) / tn;
+    /* A region even for one tile: see threads.c. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
+    for (size_t t = 0; t < rows * cols; t++) {
+        size_t i = t / cols * tm, j = t % cols * tn;
+        size_t m = M - i < tm ? M - i : tm, n = N - j < tn ? N - j : tn;
+
+        cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m,
+            (blasint)n, (blasint)K, alpha, A + (ta ? i : i * lda), (blasint)lda, B + (tb ? j * ldb : j), (blasint)ldb,
+            beta, C + i * ldc + j, (blasint)ldc);
+    }
+}
+
+/* ---- few rows ---- */
+
+#if defined __AVX512F__
+#define VL 16 /* floats of a vector register */
+#define RM 6  /* a block of C in registers: rows */
+#define RV 4  /* and vectors a row */
+#elif defined __AVX__
+#define VL 8
+#define RM 6
+#define RV 2
+#else
+#define VL 4
+#define RM 4
+#define RV 2
+#endif
+#define PANEL (RV * VL)
+#define ROW_BLOCK (8 * RM) /* rows of X that a thread takes with a panel */
+#define SERIAL 131072      /* products below which waking a second thread costs more than it saves */
+
+typedef float vec __attribute__((vector_size(VL * sizeof(float))));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec
+vec_load(const float *p)
+{
+    vec v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The first n lanes, the others 0. */
+INLINE vec
+vec_load_part(const float *p, size_t n)
+{
+    vec v = {0};
+
+    memcpy(&v, p, n * sizeof(float));
+    return v;
+}
+
+/* Halves are added until one lane is left. */
+INLINE float
+vec_sum(vec v)
+{
+    float s[VL];
+
+    memcpy(s, &v, sizeof v);
+    for (size_t half = VL / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            s[i] += s[i + half];
+    return s[0];
+}
+
+/* The block of m (≤ RM) rows and n (≤ RV) columns: both are constants where it is called. */
+INLINE void
+dot_block(float *Y, const float *X, const float *W, size_t m, size_t n, size_t N, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}}, w[RV];
+    size_t k = 0;
+
+    for (; k < K; k += VL) {
+        bool whole = k + VL <= K;
+
+        for (size_t j = 0; j < n; j++)
+            w[j] = whole ? vec_load(W + j * K + k) : vec_load_part(W + j * K + k, K - k);
+        for (size_t i = 0; i < m; i++) {
+            vec x = whole ? vec_load(X + i * K + k) : vec_load_part(X + i * K + k, K - k);
+
+            for (size_t j = 0; j < n; j++)
+                acc[i][j] += x * w[j];
+        }
+    }
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            Y[i * N + j] = vec_sum(acc[i][j]);
+}
+
+/* One stripe of n columns and m rows, in blocks of RM, then of one row: the order over k is the same in both. */
+INLINE void
+dot_stripe(float *Y, const float *X, const float *W, size_t m, size_t n, size_t N, size_t K)
+{
+    size_t i = 0;
+
+    for (; i + RM <= m; i += RM)
+        dot_block(Y + i * N, X + i * K, W, RM, n, N, K);
+    for (; i < m; i++)
+        dot_block(Y + i * N, X + i * K, W, 1, n, N, K);
+}
+
+void
+mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K)
+{
+    size_t stripes = (N + RV - 1) / RV, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
+
+#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads()) if (M * N * K > SERIAL)
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t s = 0; s < stripes; s++) {
+            size_t i = b * ROW_BLOCK, m = M - i < ROW_BLOCK ? M - i : ROW_BLOCK;
+            size_t j = s * RV, n = N - j;
+
+            if (n >= RV)
+                dot_stripe(Y + i * N + j, X + i * K, W + j * K, m, RV, N, K);
+            else
+                for (; j < N; j++)
+                    dot_stripe(Y + i * N + j, X + i * K, W + j * K, m, 1, N, K);
+        }
+}
+
+/* ---- few rows, packed ---- */
+
+size_t
+mat_pack_size(size_t N, size_t K)
+{
+    return (N + PANEL - 1) / PANEL * PANEL * K;
+}
+
+void
+mat_pack(float *P, const float *W, size_t N, size_t K)
+{
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (N * K > SERIAL)
+    for (size_t j = 0; j < N; j += PANEL) {
+        float *p = P + j * K;
+
+        for (size_t k = 0; k < K; k++)
+            for (size_t i = 0; i < PANEL; i++)
+                p[k * PANEL + i] = j + i < N ? W[(j + i) * K + k] : 0;
+    }
+}
+
+/* m (a constant) rows times one panel, of whose columns n count. */
+INLINE void
+panel_block(float *Y, const float *X, const float *P, size_t m, size_t n, size_t N, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}};
+
+    for (size_t k = 0; k < K; k++) {
+        vec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            w[j] = vec_load(P + k * PANEL + j * VL);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] += X[i * K + k] * w[j];
+    }
+    for (size_t i = 0; i < m; i++)
+        memcpy(Y + i * N, acc[i], n * sizeof(float));
+}
+
+void
+mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, size_t K)
+{
+    size_t panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
+
+#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads()) if (M * N * K > SERIAL)
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t q = 0; q < panels; q++) {
+            size_t i = b * ROW_BLOCK, end = M - i < ROW_BLOCK ? M : i + ROW_BLOCK;
+            size_t j = q * PANEL, n = N - j < PANEL ? N - j : PANEL;
+
+            for (; i + RM <= end; i += RM)
+                panel_block(Y + i * N + j, X + i * K, P + j * K, RM, n, N, K);
+            for (; i + 2 <= end; i += 2)
+                panel_block(Y + i * N + j, X + i * K, P + j * K, 2, n, N, K);
+            for (; i < end; i++)
+                panel_block(Y + i * N + j, X + i * K, P + j * K, 1, n, N, K);
+        }
+}
