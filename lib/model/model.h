@@ -14,6 +14,14 @@
 /* ---- config.json (config.c) ---- */
 
 #define MODEL_MAX_EOS 8
+/* The largest sizes that are read; their products are checked besides. */
+#define MODEL_MAX_V ((size_t)1 << 22)
+#define MODEL_MAX_D ((size_t)1 << 15)
+#define MODEL_MAX_L ((size_t)512)
+#define MODEL_MAX_H ((size_t)512)
+#define MODEL_MAX_E ((size_t)1024)
+#define MODEL_MAX_F ((size_t)1 << 18)
+#define MODEL_MAX_POSITIONS ((size_t)1 << 24)
 
 struct model_config {
     size_t V, D, L, H, G, E, F;
@@ -26,10 +34,23 @@ struct model_config {
     int32_t bos, eos[MODEL_MAX_EOS];
     size_t n_eos;
 };
-/* DIR/config.json, every size bounded and checked against the others. */
+/* DIR/config.json, every size bounded and checked against the others; bos is -1 where there is none. NOINPUT, DATA. */
 enum status config_load(struct model_config *out, const char *dir, struct err *err);
+/* The same of a file of any name, and of an object that was parsed already. */
+enum status config_read(struct model_config *out, const char *path, struct err *err);
+enum status config_parse(struct model_config *out, struct json object, struct err *err);
+/* Appends c as config.json of transformers. */
+enum status config_json(struct buf *out, const struct model_config *c, struct err *err);
 
-/* ---- parameters (params.c, safetensors.c) ---- */
+/* ---- parameters (params.c, safetensors.c, load.c) ---- */
+
+/* One of them, by the name that Hugging Face files give it. */
+struct tensor {
+    char name[96];
+    size_t rows, cols, count; /* cols 0: a vector of rows */
+    float *p;
+    bool decay; /* weight decay applies: not to norms */
+};
 
 struct model_layer {
     float *attn_norm; /* (D) */
@@ -46,7 +67,10 @@ struct model_layer {
 struct params {
     size_t count;
     float *block;
-    float *embed; /* (V, D) */
+    size_t n_tensors;
+    struct tensor *tensor; /* in the order of the block: embedding, layers, norm, head (unless tied) */
+    void *base;            /* what the block was allocated as */
+    float *embed;          /* (V, D) */
     struct model_layer *layer;
     float *norm; /* (D) */
     float *head; /* (V, D); == embed if tied */
@@ -59,8 +83,27 @@ struct model {
     struct model_config config;
     struct params *params;
 };
+/* The tensors of a model.safetensors of that shape; and written: float32, canonical, whole or not at all. */
+enum status params_read(struct params **out, const struct model_config *c, const char *path, struct err *err);
+enum status params_write(const char *path, const struct params *p, struct err *err);
+
+/* A model with zeroed parameters. */
+enum status model_new(struct model **out, const struct model_config *c, struct err *err);
 /* Reads a Hugging Face folder (config.json, model.safetensors) whose tensors are float32, float16 or bfloat16. */
 enum status model_load(struct model **out, const char *dir, struct err *err);
 void model_free(struct model *m);
+/* Writes DIR/model.safetensors, then DIR/config.json; makes DIR if it is not there (not its parents). A tied head is written once,
+ * as the embedding. Each file is whole or absent. */
+enum status model_save(const char *dir, const struct model_config *c, const struct params *p, struct err *err);
+
+/* ---- files of a folder (load.c) ---- */
+
+#define FOLDER_FILE_MAX ((size_t)256 << 20)
+/* Makes dir; fine if it is there. NOCREATE. */
+enum status folder_make(const char *dir, struct err *err);
+/* Writes DIR/NAME, whole or not at all. */
+enum status folder_write(const char *dir, const char *name, const void *bytes, size_t n, struct err *err);
+/* Copies NAME between folders; OK without a copy if it is not in from. */
+enum status folder_carry(const char *to, const char *from, const char *name, struct err *err);
 
 #endif

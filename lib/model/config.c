@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.json of a Llama in the form of Hugging Face transformers (LlamaConfig): read with its defaults, bounded, and
+ * written so that transformers and llama.cpp's converter read it.
+ *
+ * Read are the keys that change the arithmetic; biases, another activation or another rotary scaling than llama3's are refused, since
+ * to ignore them would give a wrong model without a word.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "model/model.h"
+
+#define CONFIG_MAX_BYTES ((size_t)1 << 20)
+
+static enum status
+get_size(size_t *out, struct json o, const char *key, size_t otherwise, size_t lo, size_t hi, struct err *err)
+{
+    struct json v;
+    bool there = json_get(&v, o, key) && json_type(v) != JSON_NULL;
+
+    if (!there && otherwise == 0)
+        return err_set(err, DATA, "%s: missing", key);
+    if (!there)
+        *out = otherwise;
+    else if (json_type(v) != JSON_I64 || json_i64(v) < 0)
+        return err_set(err, DATA, "%s: expected a whole number", key);
+    else
+        *out = (size_t)json_i64(v);
+    if (*out < lo || *out > hi)
+        return err_set(err, DATA, "%s: expected %zu to %zu, got %zu", key, lo, hi, *out);
+    return OK;
+}
+
+static enum status
+get_real(double *out, struct json o, const char *key, double otherwise, double lo, double hi, struct err *err)
+{
+    struct json v;
+
+    *out = otherwise;
+    if (!json_get(&v, o, key) || json_type(v) == JSON_NULL)
+        return OK;
+    if (json_type(v) != JSON_F64 && json_type(v) != JSON_I64 && json_type(v) != JSON_U64)
+        return err_set(err, DATA, "%s: expected a number", key);
+    *out = json_f64(v);
+    if (!(*out >= lo && *out <= hi))
+        return err_set(err, DATA, "%s: expected %g to %g, got %g", key, lo, hi, *out);
+    return OK;
+}
+
+static enum status
+get_bool(bool *out, struct json o, const char *key, struct err *err)
+{
+    struct json v;
+
+    *out = false;
+    if (!json_get(&v, o, key) || json_type(v) == JSON_NULL)
+        return OK;
+    if (json_type(v) != JSON_BOOL)
+        return err_set(err, DATA, "%s: expected true or false", key);
+    *out = json_bool(v);
+    return OK;
+}
+
+/* The key is absent or says exactly want. */
+static enum status
+must_be(struct json o, const char *key, const char *want, struct err *err)
+{
+    struct json v;
+
+    if (!json_get(&v, o, key) || json_type(v) == JSON_NULL)
+        return OK;
+    if (json_type(v) != JSON_STRING || !str_eq(json_str(v), str_of(want)))
+        return err_set(err, DATA, "%s: expected \"%s\"", key, want);
+    return OK;
+}
+
+static enum status
+must_be_false(struct json o, const char *key, struct err *err)
+{
+    bool on;
+
+    if (get_bool(&on, o, key, err) != OK)
+        return DATA;
+    return on ? err_set(err, DATA, "%s: biases are not part of this architecture", key) : OK;
+}
+
+static enum status
+get_token(int32_t *out, struct json v, const char *key, size_t V, struct err *err)
+{
+    if (json_type(v) != JSON_I64 || json_i64(v) < 0 || (uint64_t)json_i64(v) >= V)
+        return err_set(err, DATA, "%s: expected token ids below %zu", key, V);
+    *out = (int32_t)json_i64(v);
+    return OK;
+}
+
+static enum status
+get_tokens(struct model_config *c, struct json o, struct err *err)
+{
+    struct json v;
+
+    c->bos = -1;
+    c->n_eos = 0;
+    if (json_get(&v, o, "bos_token_id") && json_type(v) != JSON_NULL &&
+        get_token(&c->bos, v, "bos_token_id", c->V, err) != OK)
+        return DATA;
+    if (!json_get(&v, o, "eos_token_id") || json_type(v) == JSON_NULL)
+        return OK;
+    if (json_type(v) != JSON_ARRAY) {
+        c->n_eos = 1;
+        return get_token(c->eos, v, "eos_token_id", c->V, err);
+    }
+    for (struct json_iter it = json_iter(v); json_next(&it);) {
+        if (c->n_eos == MODEL_MAX_EOS)
+            return err_set(err, DATA, "eos_token_id: expected at most %d ids", MODEL_MAX_EOS);
+        if (get_token(&c->eos[c->n_eos], it.value, "eos_token_id", c->V, err) != OK)
+            return DATA;
+        c->n_eos++;
+    }
+    return OK;
+}
+
+/* rope_theta at the top and rope_scaling beside it; transformers 5 keeps both in rope_parameters. */
+static enum status
+get_rope(struct model_config *c, struct json o, struct err *err)
+{
+    struct json s, type;
+    bool newer = json_get(&s, o, "rope_parameters") && json_type(s) != JSON_NULL;
+    struct str name;
+
+    if (get_real(&c->rope_theta, o, "rope_theta", 10000, 1, 1e12, err) != OK)
+        return DATA;
+    c->rope_scaled = false;
+    if (!newer && (!json_get(&s, o, "rope_scaling") || json_type(s) == JSON_NULL))
+        return OK;
+    if (json_type(s) != JSON_OBJECT)
+        return err_set(err, DATA, "rope_scaling: expected an object");
+    if (newer && get_real(&c->rope_theta, s, "rope_theta", c->rope_theta, 1, 1e12, err) != OK)
+        return DATA;
+    if (!json_get(&type, s, "rope_type") && !json_get(&type, s, "type"))
+        return err_set(err, DATA, "rope_scaling: rope_type: missing");
+    name = json_type(type) == JSON_STRING ? json_str(type) : STR("");
+    if (str_eq(name, STR("default")))
+        return OK;
+    if (!str_eq(name, STR("llama3")))
+        return err_set(err, DATA, "rope_scaling: rope_type: expected \"llama3\" or \"default\"");
+    c->rope_scaled = true;
+    if (get_real(&c->rope_factor, s, "factor", 8, 1, 1e6, err) != OK ||
+        get_real(&c->rope_low, s, "low_freq_factor", 1, 1e-6, 1e6, err) != OK ||
+        get_real(&c->rope_high, s, "high_freq_factor", 4, 1e-6, 1e6, err) != OK ||
+        get_size(&c->rope_original, s, "original_max_position_embeddings", 8192, 1, MODEL_MAX_POSITIONS, err) != OK)
+        return err_context(err, "rope_scaling");
+    if (!(c->rope_low < c->rope_high))
+        return err_set(err, DATA, "rope_scaling: low_freq_factor is not below high_freq_factor");
+    return OK;
+}
+
+static enum status
+get_shape(struct model_config *c, struct json o, struct err *err)
+{
+    if (get_size(&c->V, o, "vocab_size", 0, 2, MODEL_MAX_V, err) != OK ||
+        get_size(&c->D, o, "hidden_size", 0, 2, MODEL_MAX_D, err) != OK ||
+        get_size(&c->L, o, "num_hidden_layers", 0, 1, MODEL_MAX_L, err) != OK ||
+        get_size(&c->H, o, "num_attention_heads", 0, 1, MODEL_MAX_H, err) != OK ||
+        get_size(&c->G, o, "num_key_value_heads", c->H, 1, c->H, err) != OK ||
+        get_size(&c->F, o, "intermediate_size", 0, 1, MODEL_MAX_F, err) != OK ||
+        get_size(&c->max_positions, o, "max_position_embeddings", 2048, 1, MODEL_MAX_POSITIONS, err) != OK)
+        return DATA;
+    if (c->D / c->H == 0)
+        return err_set(err, DATA, "num_attention_heads: more than hidden_size");
+    if (get_size(&c->E, o, "head_dim", c->D / c->H, 2, MODEL_MAX_E, err) != OK)
+        return DATA;
+    if (c->E % 2 != 0)
+        return err_set(err, DATA, "head_dim: expected an even number, got %zu", c->E);
+    if (c->H % c->G != 0)
+        return err_set(err, DATA, "num_attention_heads: %zu is not a multiple of the %zu key/value heads", c->H, c->G);
+    return OK;
+}
+
+enum status
+config_parse(struct model_config *c, struct json o, struct err *err)
+{
+    memset(c, 0, sizeof *c);
+    if (json_type(o) != JSON_OBJECT)
+        return err_set(err, DATA, "expected an object");
+    if (must_be(o, "model_type", "llama", err) != OK || must_be(o, "hidden_act", "silu", err) != OK ||
+        must_be_false(o, "attention_bias", err) != OK || must_be_false(o, "mlp_bias", err) != OK)
+        return DATA;
+    if (get_shape(c, o, err) != OK || get_rope(c, o, err) != OK || get_tokens(c, o, err) != OK)
+        return DATA;
+    if (get_real(&c->norm_eps, o, "rms_norm_eps", 1e-6, 1e-12, 1, err) != OK)
+        return DATA;
+    return get_bool(&c->tied, o, "tie_word_embeddings", err);
+}
+
+enum status
+config_read(struct model_config *out, const char *path, struct err *err)
+{
+    struct json_parser *parser = NULL;
+    struct buf text = {0};
+    struct json root;
+    enum status st;
+
+    if ((st = file_read(&text, path, CONFIG_MAX_BYTES, err)) == OK && (st = json_parser_new(&parser, err)) == OK &&
+        ((st = json_parse(&root, parser, text.p, text.n, err)) != OK || (st = config_parse(out, root, err)) != OK))
+        (void)err_context(err, "%s", path);
+    json_parser_free(parser);
+    buf_free(&text);
+    return st;
+}
+
+enum status
+config_load(struct model_config *out, const char *dir, struct err *err)
+{
+    struct buf path = {0};
+    enum status st;
+
+    if ((st = buf_printf(&path, err, "%s/config.json%c", dir, 0)) == OK)
+        st = config_read(out, path.p, err);
+    buf_free(&path);
+    return st;
+}
+
+/* ---- writing ---- */
+
+static enum status
+add_real(struct buf *b, const char *key, double value, struct err *err)
+{
+    char number[32];
+    int n = (int)json_number_f64(number, value);
+
+    return buf_printf(b, err, "  \"%s\": %.*s,\n", key, n, number);
+}
+
+static enum status
+add_rope(struct buf *b, const struct model_config *c, struct err *err)
+{
+    char factor[32], low[32], high[32];
+    int f, l, h;
+    enum status st;
+
+    if (!c->rope_scaled)
+        return buf_printf(b, err, "  \"rope_scaling\": null,\n");
+    f = (int)json_number_f64(factor, c->rope_factor);
+    l = (int)json_number_f64(low, c->rope_low);
+    h = (int)json_number_f64(high, c->rope_high);
+    st = buf_printf(
+        b, err, "  \"rope_scaling\": {\n    \"factor\": %.*s,\n    \"high_freq_factor\": %.*s,\n", f, factor, h, high);
+    if (st == OK)
+        st = buf_printf(b, err,
+            "    \"low_freq_factor\": %.*s,\n    \"original_max_position_embeddings\": %zu,\n"
+            "    \"rope_type\": \"llama3\"\n  },\n",
+            l, low, c->rope_original);
+    return st;
+}
+
+/* The ids as one number, or an array of several; null for none. */
+static enum status
+add_tokens(struct buf *b, const char *key, const int32_t *id, size_t n, struct err *err)
+{
+    enum status st = buf_printf(b, err, "  \"%s\": %s", key, n == 0 ? "null" : n == 1 ? "" : "[");
+
+    for (size_t i = 0; st == OK && i < n; i++)
+        st = buf_printf(b, err, "%s%d", i == 0 ? "" : ", ", id[i]);
+    return st == OK ? buf_printf(b, err, "%s,\n", n > 1 ? "]" : "") : st;
+}
+
+enum status
+config_json(struct buf *b, const struct model_config *c, struct err *err)
+{
+    enum status st;
+
+    if ((st = buf_printf(b, err,
+             "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"attention_bias\": false,\n"
+             "  \"attention_dropout\": 0.0,\n")) != OK ||
+        (st = add_tokens(b, "bos_token_id", &c->bos, c->bos >= 0, err)) != OK ||
+        (st = add_tokens(b, "eos_token_id", c->eos, c->n_eos, err)) != OK ||
+        (st = buf_printf(b, err,
+             "  \"head_dim\": %zu,\n  \"hidden_act\": \"silu\",\n  \"hidden_size\": %zu,\n"
+             "  \"initializer_range\": 0.02,\n  \"intermediate_size\": %zu,\n  \"max_position_embeddings\": %zu,\n"
+             "  \"mlp_bias\": false,\n  \"model_type\": \"llama\",\n  \"num_attention_heads\": %zu,\n"
+             "  \"num_hidden_layers\": %zu,\n  \"num_key_value_heads\": %zu,\n  \"pretraining_tp\": 1,\n",
+             c->E, c->D, c->F, c->max_positions, c->H, c->L, c->G)) != OK ||
+        (st = add_real(b, "rms_norm_eps", c->norm_eps, err)) != OK || (st = add_rope(b, c, err)) != OK ||
+        (st = add_real(b, "rope_theta", c->rope_theta, err)) != OK)
+        return st;
+    return buf_printf(b, err,
+        "  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\",\n  \"use_cache\": true,\n  \"vocab_size\": "
+        "%zu\n}\n",
+        c->tied ? "true" : "false", c->V);
+}

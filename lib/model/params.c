@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Parameters: one block that a table of tensors cuts up. The table also gives the names by which Hugging Face files know them and
+ * which of them weight decay spares. 4 bytes a parameter.
+ */
+#include <stdlib.h>
+
+#include "model/model.h"
+
+#define PER_LAYER 9
+#define ALIGN 64
+
+/* Walks the table: each tensor is added to out and, where base is not NULL, given its place in the block. */
+struct walk {
+    struct tensor *out;
+    size_t n, count;
+    float *base;
+    bool overflow;
+};
+
+static float *
+add(struct walk *w, size_t layer, const char *name, size_t rows, size_t cols)
+{
+    struct tensor *t = &w->out[w->n++];
+
+    *t = (struct tensor){.rows = rows, .cols = cols, .decay = cols > 0, .count = rows};
+    if (layer == SIZE_MAX)
+        (void)snprintf(t->name, sizeof t->name, "%s.weight", name);
+    else
+        (void)snprintf(t->name, sizeof t->name, "model.layers.%zu.%s.weight", layer, name);
+    if (cols > 0 && !size_mul(&t->count, rows, cols))
+        w->overflow = true;
+    t->p = w->base == NULL ? NULL : w->base + w->count;
+    if (__builtin_add_overflow(w->count, t->count, &w->count))
+        w->overflow = true;
+    return t->p;
+}
+
+static void
+add_layer(struct walk *w, struct model_layer *l, size_t i, const struct model_config *c)
+{
+    size_t q = c->H * c->E, kv = c->G * c->E;
+
+    l->attn_norm = add(w, i, "input_layernorm", c->D, 0);
+    l->wq = add(w, i, "self_attn.q_proj", q, c->D);
+    l->wk = add(w, i, "self_attn.k_proj", kv, c->D);
+    l->wv = add(w, i, "self_attn.v_proj", kv, c->D);
+    l->wo = add(w, i, "self_attn.o_proj", c->D, q);
+    l->ffn_norm = add(w, i, "post_attention_layernorm", c->D, 0);
+    l->w_gate = add(w, i, "mlp.gate_proj", c->F, c->D);
+    l->w_up = add(w, i, "mlp.up_proj", c->F, c->D);
+    l->w_down = add(w, i, "mlp.down_proj", c->D, c->F);
+}
+
+static void
+cut_up(struct params *p, struct walk *w, const struct model_config *c)
+{
+    w->n = w->count = 0;
+    p->embed = add(w, SIZE_MAX, "model.embed_tokens", c->V, c->D);
+    for (size_t i = 0; i < c->L; i++)
+        add_layer(w, &p->layer[i], i, c);
+    p->norm = add(w, SIZE_MAX, "model.norm", c->D, 0);
+    p->head = c->tied ? p->embed : add(w, SIZE_MAX, "lm_head", c->V, c->D);
+}
+
+static enum status
+allocate(struct params *p, const struct model_config *c, struct err *err)
+{
+    struct walk w = {0};
+    size_t bytes, most = 3 + PER_LAYER * c->L;
+
+    if ((p->layer = calloc(c->L, sizeof *p->layer)) == NULL || (p->tensor = calloc(most, sizeof *p->tensor)) == NULL)
+        return err_memory(err);
+    w.out = p->tensor;
+    cut_up(p, &w, c);
+    if (w.overflow || w.count > SIZE_MAX / sizeof(float) - ALIGN)
+        return err_set(err, DATA, "the model has more parameters than a machine can address");
+    p->count = w.count;
+    bytes = (p->count * sizeof(float) + ALIGN - 1) / ALIGN * ALIGN;
+    /* Fresh pages are zero already: a large block costs memory only as it is written. */
+    if ((p->base = calloc(1, bytes + ALIGN)) == NULL)
+        return err_memory(err);
+    p->block = (float *)(((uintptr_t)p->base + ALIGN - 1) / ALIGN * ALIGN);
+    w.base = p->block;
+    cut_up(p, &w, c);
+    p->n_tensors = w.n;
+    return OK;
+}
+
+enum status
+params_new(struct params **out, const struct model_config *c, struct err *err)
+{
+    struct params *p = calloc(1, sizeof *p);
+    enum status st = p == NULL ? err_memory(err) : allocate(p, c, err);
+
+    *out = NULL;
+    if (st != OK) {
+        params_free(p);
+        return st;
+    }
+    *out = p;
+    return OK;
+}
+
+void
+params_free(struct params *p)
+{
+    if (p == NULL)
+        return;
+    free(p->base);
+    free(p->layer);
+    free(p->tensor);
+    free(p);
+}
