@@ -3,7 +3,7 @@
 set -eu -o pipefail
 
 packages=(gcc g++ make pkg-config libmsgpack-dev libopenblas-pthread-dev libsimdjson-dev
-    libpcre2-dev liblapacke-dev jq parallel bats mandoc gnuplot-nox)
+    libpcre2-dev liblapacke-dev jq xz-utils parallel bats mandoc gnuplot-nox)
 
 missing=()
 for p in "${packages[@]}"; do

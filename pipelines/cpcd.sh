@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# cpcd.sh - the conversations of examples/cpcd as records, by jq and json2mp.
+#
+#   pipelines/cpcd.sh [--fold I/N] OUT
+#
+# writes into the folder OUT
+#   tracks.mp     the catalogue: title, artist, album, tags, cold
+#   playlists.mp  of training and validation conversations: liked tracks, results of each query
+#   dialogs.mp    all conversations, split train, valid or test
+# With --fold (or FOLD=I/N in the environment) the Ith of N parts of the training conversations plays
+# the test set, and the real test conversations give their tracks' titles and nothing else.
+# See examples/cpcd/data/README.md for the data and cpcd.jq for the conversion. Takes some seconds.
+set -eu -o pipefail
+export LC_ALL=C
+
+usage() {
+    echo "usage: cpcd.sh [--fold I/N] OUT" >&2
+    exit 64
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+data=$here/../examples/cpcd/data
+fold=${FOLD:-}
+if [ "${1:-}" = --fold ]; then
+    [ $# -ge 2 ] || usage
+    fold=$2
+    shift 2
+fi
+[ $# -eq 1 ] || usage
+out=$1
+foldjson=null
+if [ -n "$fold" ]; then
+    [[ $fold =~ ^([0-9]{1,3})/([0-9]{1,3})$ ]] || usage
+    i=$((10#${BASH_REMATCH[1]})) n=$((10#${BASH_REMATCH[2]}))
+    if [ "$n" -lt 2 ] || [ "$i" -lt 1 ] || [ "$i" -gt "$n" ]; then usage; fi
+    foldjson="[$i,$n]"
+fi
+PATH="${BUILD:-$here/../build}/bin:$PATH"
+
+mkdir -p "$out"
+tmp=$(mktemp -d "$out/.cpcd.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp"
+for f in cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl; do
+    xz -dc "$data/$f.xz" >"$f"
+done
+both=(cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl)
+
+# run PROGRAM FILE...: JSON lines out; $fold and the catalogue, $cat, are the program's.
+# shellcheck disable=SC2016
+run() {
+    local program=$1
+    shift
+    jq -n -c -L "$here" --argjson fold "$foldjson" --slurpfile cat catalogue.json "include \"cpcd\"; $program" "$@"
+}
+
+# shellcheck disable=SC2016
+{
+    : >catalogue.json
+    run 'catalogue($fold)' "${both[@]}" >catalogue
+    mv catalogue catalogue.json
+    run 'playlists($fold; $cat[0].of)' "${both[@]}" >playlists
+    run 'tracks($cat[0].tracks)' playlists >tracks
+    run 'dialogs($fold; $cat[0].of)' "${both[@]}" >dialogs
+}
+for f in playlists tracks dialogs; do
+    json2mp -o "$f.mp" "$f"
+done
+# All of them or none.
+mv playlists.mp tracks.mp dialogs.mp ..
