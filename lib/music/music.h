@@ -63,4 +63,79 @@ struct items {
 enum status items_load(struct items **out, const char *path, struct err *err);
 void items_free(struct items *items);
 
+/* ---- the Million Playlist Dataset (mpd.c, mpdscan.c) ----
+ *
+ *     while (mpd_open(m, f, name), (st = mpd_next(&p, m, &err)) == OK)
+ *         if (mpd_write(m, &p, &err) == DATA) ... p is a bad playlist, the next may be good ...
+ */
+
+#define MPD_MAX_SLICE ((size_t)1 << 30) /* bytes of one JSON document; those of the dataset have 33 MB */
+
+struct mpd_playlist {
+    uint64_t number; /* from 1, within the file */
+    uint64_t byte;   /* of its first byte, within the file */
+    struct str text; /* as it stands there; lives until the next mpd_next */
+};
+struct mpd_counts {
+    uint64_t playlists, entries; /* written, and the tracks in them */
+    uint64_t tracks;             /* distinct ones written */
+    uint64_t wrong_counts;      /* num_tracks, num_albums, num_artists, num_samples, info.slice against what is there */
+    uint64_t outside, untitled; /* pids outside the file's range; tracks without a name */
+};
+struct mpd;
+/*
+ * A parser that writes playlist records to playlists and, unless tracks is NULL, a track record to tracks for the first
+ * entry of each distinct track. Both are borrowed. warn(arg, text) is called for claims that do not hold.
+ */
+enum status mpd_new(struct mpd **out, struct rec_writer *playlists, struct rec_writer *tracks,
+    void (*warn)(void *arg, const char *text), void *arg, struct err *err);
+void mpd_free(struct mpd *m);
+/* Goes on with f, which holds one or more JSON documents; f and name are borrowed until the next mpd_open. */
+void mpd_open(struct mpd *m, FILE *f, const char *name);
+/*
+ * The next playlist of f. END behind the last; DATA, with file and byte in err, for a file that is empty, cut off or no
+ * slice at all, behind which there is no going on; IO.
+ */
+enum status mpd_next(struct mpd_playlist *p, struct mpd *m, struct err *err);
+/* Writes p and the tracks that are new. DATA, without a position, for a bad playlist, of which nothing is written. */
+enum status mpd_write(struct mpd *m, const struct mpd_playlist *p, struct err *err);
+const struct mpd_counts *mpd_counts(const struct mpd *m);
+/* The bare id of a spotify:track: URI, any other URI whole; of length 0 if there is none. */
+struct str mpd_track_id(struct str uri);
+
+/* ---- training, validation and test playlists (split.c) ---- */
+
+enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLITS };
+extern const char *const split_name[SPLITS];
+
+struct split_options {
+    uint64_t seed; /* of the test sample */
+    size_t test;   /* playlists in it, at most */
+    double valid;  /* share of the rest that validates */
+    bool has_day;
+    int64_t day; /* of the test sample, in days since 1970 (UTC); without it the last that is there */
+};
+struct split_counts {
+    uint64_t playlists[SPLITS]; /* written */
+    uint64_t candidates;        /* playlists of the day of the test sample */
+    uint64_t undated;           /* playlists without modified_at: never in the test sample */
+    uint64_t tracks, cold;      /* distinct ones written; those in no training playlist */
+    uint64_t repeated;          /* track records left out: their track had been written */
+};
+struct splitter;
+enum status split_new(struct splitter **out, const struct split_options *o, struct err *err);
+void split_free(struct splitter *s);
+/* First pass: every playlist once. DATA for one that the second pass will refuse in the same words. */
+enum status split_see(struct splitter *s, const msgpack_object *playlist, struct err *err);
+/* Ends the first pass. day is that of the test sample; false if no playlist has a date. */
+bool split_settle(int64_t *day, struct splitter *s);
+/* Second pass: writes the playlist with its split. */
+enum status split_playlist(struct rec_writer *w, struct splitter *s, const msgpack_object *playlist, struct err *err);
+/* Behind the second pass: writes the track with cold, unless a record of this track was written before. */
+enum status split_track(struct rec_writer *w, struct splitter *s, const msgpack_object *track, struct err *err);
+const struct split_counts *split_counts(const struct splitter *s);
+/* "2017-11-01" into days since 1970; USAGE if it is no date. And back, terminated. */
+enum status split_day(int64_t *day, const char *text, struct err *err);
+void split_day_text(char out[32], int64_t day);
+
 #endif
