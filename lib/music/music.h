@@ -113,7 +113,8 @@ struct split_options {
     size_t test;   /* playlists in it, at most */
     double valid;  /* share of the rest that validates */
     bool has_day;
-    int64_t day; /* of the test sample, in days since 1970 (UTC); without it the last that is there */
+    int64_t days; /* that day and those before it; more than 1 only with has_day */
+    int64_t day;  /* of the test sample, in days since 1970 (UTC); without it the last that is there */
 };
 struct split_counts {
     uint64_t playlists[SPLITS]; /* written */
@@ -136,6 +137,6 @@ enum status split_track(struct rec_writer *w, struct splitter *s, const msgpack_
 const struct split_counts *split_counts(const struct splitter *s);
 /* "2017-11-01" into days since 1970; USAGE if it is no date. And back, terminated. */
 enum status split_day(int64_t *day, const char *text, struct err *err);
-void split_day_text(char out[32], int64_t day);
+void split_day_text(char out[64], int64_t day);
 
 #endif
