@@ -175,8 +175,10 @@ uint64_t rec_written(const struct rec_writer *w); /* records ended */
 /* ---- JSON in (json.cpp: simdjson) ----
  *
  * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them, live
- * until the next json_parse with the same parser. Duplicate keys: the first counts.
+ * until the next json_parse with the same parser. Duplicate keys: the first counts. Of a value of another type than a
+ * function is for: json_get, json_size and json_iter find nothing; the others must not be asked.
  */
+#define JSON_MAX_DEPTH 64
 struct json_parser;
 struct json {
     const void *doc;
@@ -185,7 +187,8 @@ struct json {
 enum json_type { JSON_NULL, JSON_BOOL, JSON_I64, JSON_U64, JSON_F64, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 enum status json_parser_new(struct json_parser **out, struct err *err);
 void json_parser_free(struct json_parser *p);
-/* DATA with the reason in words for anything that is not one JSON document. bytes need not outlive the call. */
+/* DATA with the reason in words for anything that is not one JSON document (RFC 8259), an integer beyond int64 and uint64, half a
+ * surrogate pair, or nesting beyond JSON_MAX_DEPTH. bytes need not outlive the call. */
 enum status json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
 enum json_type json_type(struct json v); /* JSON_I64 for integers that fit int64, JSON_U64 for those above */
 bool json_bool(struct json v);
@@ -205,12 +208,12 @@ struct json_iter {
 struct json_iter json_iter(struct json array_or_object);
 bool json_next(struct json_iter *it);
 
-/* ---- JSON out (jsonout.c, and number.cpp-free formatting from json.cpp) ---- */
+/* ---- JSON out (jsonout.c; numbers in json.cpp) ---- */
 
-/* s as a JSON string with its quotes; DATA if it is not UTF-8. */
+/* Appends s as a JSON string with its quotes; DATA (and nothing appended) if it is not UTF-8. */
 enum status json_quote(struct buf *out, struct str s, struct err *err);
-/* Shortest text that reads back to the same number; a float64 always has a point or an exponent. Writes at most 32 bytes
- * without a terminator and returns how many. x is finite. */
+/* Shortest text that reads back to the same number; a float64 always has a point or an exponent, a float32 that is whole has
+ * none. Writes at most 32 bytes without a terminator and returns how many. x is finite. */
 size_t json_number_f64(char out[32], double x);
 size_t json_number_f32(char out[32], float x);
 
