@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # TalkPlay in C: music recommendation as language-model token generation.
 # The only entry a newcomer needs: `make help`.
 

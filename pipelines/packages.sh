@@ -1,26 +1,83 @@
 #!/usr/bin/env bash
-# packages.sh - installs the distribution's packages that are missing, and says which.
+# SPDX-License-Identifier: Apache-2.0
+# packages.sh [test] - installs what is missing of the distribution's packages, and says which.
+#
+# Without an argument: what the build and the runs need. With "test": what lint and tests need besides. Looks
+# for the programs and libraries themselves, not for packages: what came onto the machine in another
+# way is fine. Without root and sudo it prints the one command to run, and ends with 1.
 set -eu -o pipefail
 
-packages=(gcc g++ make pkg-config libmsgpack-dev libopenblas-pthread-dev libsimdjson-dev
-    libpcre2-dev liblapacke-dev jq xz-utils parallel bats mandoc gnuplot-nox)
+# package, then what shows that it is there: a program, or pc:NAME for a library that pkg-config knows.
+build='
+g++ g++
+gcc gcc
+gnuplot-nox gnuplot
+jq jq
+libc6-dev /usr/include/stdio.h
+liblapacke-dev pc:lapacke
+libmsgpack-dev pc:msgpack
+libopenblas-pthread-dev pc:openblas
+libpcre2-dev pc:libpcre2-8
+libsimdjson-dev pc:simdjson
+make make
+parallel parallel
+pkg-config pkg-config
+xz-utils xz
+'
+test='
+bats bats
+clang clang
+clang-format clang-format
+git git
+mandoc mandoc
+python3 python3
+shellcheck shellcheck
+valgrind valgrind
+'
 
-missing=()
-for p in "${packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
-done
-[ ${#missing[@]} -eq 0 ] && exit 0
+# Is the program, library or file there?
+have() {
+    case $1 in
+        pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#pc:}" ;;
+        /*) [ -e "$1" ] ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
 
-install=(apt-get install -y --no-install-recommends "${missing[@]}")
-if [ "$(id -u)" -eq 0 ]; then
-    run=(env)
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    run=(sudo env)
-else
-    echo "packages.sh: these packages are missing; as root, run" >&2
-    echo "  apt-get update && ${install[*]}" >&2
+# The packages of the list on stdin that are not there.
+missing() {
+    local package probe
+    while read -r package probe; do
+        [ -z "$package" ] || have "$probe" || echo "$package"
+    done
+}
+
+case ${1-} in
+    '') list=$build ;;
+    test) list=$build$test ;;
+    *) echo "usage: packages.sh [test]" >&2; exit 64 ;;
+esac
+mapfile -t need < <(missing <<<"$list")
+[ ${#need[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "packages.sh: missing, by their names in Debian 12: ${need[*]}" >&2
     exit 1
 fi
-echo "packages.sh: installing ${missing[*]}" >&2
-"${run[@]}" apt-get update -qq
-"${run[@]}" DEBIAN_FRONTEND=noninteractive "${install[@]}" -qq >/dev/null
+if [ "$(id -u)" -eq 0 ]; then
+    root=(env)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    root=(sudo env)
+else
+    echo "packages.sh: these packages are missing; as root, run" >&2
+    echo "  apt-get update && apt-get install -y --no-install-recommends ${need[*]}" >&2
+    exit 1
+fi
+echo "packages.sh: installing ${need[*]}" >&2
+"${root[@]}" apt-get update -qq
+"${root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+mapfile -t need < <(missing <<<"$list")
+if [ ${#need[@]} -gt 0 ]; then
+    echo "packages.sh: installed, yet not found: ${need[*]}" >&2
+    exit 1
+fi

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Loaded by every bats file: programs on PATH, a scratch folder, and stderr kept apart.
 # shellcheck shell=bash
 bats_require_minimum_version 1.5.0
