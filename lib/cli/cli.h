@@ -37,7 +37,7 @@ struct err {
 /*
  * Fills err (which may be NULL) and returns st, so that a function fails in one statement:
  *     return err_set(err, DATA, "%s: expected %zu numbers, got %zu", key, want, got);
- * Bytes below 0x20 that came in with the arguments are printed as '?'.
+ * Control characters and what is not UTF-8 among the arguments are printed as '?'.
  */
 enum status err_set(struct err *err, enum status st, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -56,6 +56,13 @@ size_mul(size_t *out, size_t a, size_t b)
 {
     return !__builtin_mul_overflow(a, b, out);
 }
+
+/* ---- UTF-8 (utf8.c): no overlong forms, no surrogates, nothing above U+10FFFF ---- */
+
+/* Bytes of the well-formed character at p, which has n bytes: 1 to 4; 0 if there is none. */
+size_t utf8_sequence(const char *p, size_t n);
+/* How many of the n bytes are UTF-8: n if all are, else the place of the first that is not. */
+size_t utf8_span(const char *p, size_t n);
 
 /*
  * Options. A program keeps the values in a struct of its own and describes it in one static table:

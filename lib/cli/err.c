@@ -24,13 +24,18 @@ status_exit(enum status st)
     return code[st];
 }
 
-/* A file name or a field may carry escape sequences; a message must stay one harmless line. */
+/* A file name or a field may carry escape sequences, or half a character; a message must stay one harmless line of text. */
 static void
 make_printable(char *text)
 {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    size_t n = strlen(text);
+
+    for (size_t at = 0, size; at < n; at += size) {
+        if ((size = utf8_sequence(text + at, n - at)) == 0 || (unsigned char)text[at] < 0x20 || text[at] == 0x7f) {
+            text[at] = '?';
+            size = 1;
+        }
+    }
 }
 
 enum status

@@ -25,7 +25,6 @@ extern "C" {
 #include "stream/stream.h"
 }
 #pragma GCC diagnostic pop
-#include "json.h"
 
 struct json_parser {
     simdjson::dom::parser dom;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * jsonout - strings as JSON (RFC 8259, section 7), and the check that bytes are UTF-8.
+ * jsonout - strings as JSON (RFC 8259, section 7).
  *
  * Written escaped is what must be and DEL stays as it is: quotation mark, backslash and what is below 0x20. Most strings need
  * nothing of that: eight bytes are judged at a time.
  */
 #include <string.h>
 
-#include "json.h"
 #include "stream/stream.h"
 
 /* Every byte of a word holding c. */
@@ -28,60 +27,6 @@ eight_plain(const char *p)
 
     memcpy(&w, p, sizeof(w));
     return ((zero_bytes(w ^ BYTES('"')) | zero_bytes(w ^ BYTES('\\')) | (w - BYTES(0x20)) | w) & BYTES(0x80)) == 0;
-}
-
-/*
- * Bytes of the well-formed sequence at p (Unicode 15, table 3-7), 0 if there is none: no overlong forms, no surrogates,
- * nothing above U+10FFFF.
- */
-static size_t
-sequence(const unsigned char *p, size_t n)
-{
-    unsigned lo = 0x80, hi = 0xbf;
-    size_t size;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (size > n)
-        return 0;
-    if (p[0] == 0xe0)
-        lo = 0xa0;
-    else if (p[0] == 0xed)
-        hi = 0x9f;
-    else if (p[0] == 0xf0)
-        lo = 0x90;
-    else if (p[0] == 0xf4)
-        hi = 0x8f;
-    if (p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return size;
-}
-
-size_t
-utf8_span(const char *p, size_t n)
-{
-    size_t at = 0;
-
-    while (at < n) {
-        uint64_t w = 0;
-        size_t size;
-        if (n - at >= sizeof(w))
-            memcpy(&w, p + at, sizeof(w));
-        if (n - at >= sizeof(w) && (w & BYTES(0x80)) == 0) {
-            at += sizeof(w);
-            continue;
-        }
-        if ((size = sequence((const unsigned char *)p + at, n - at)) == 0)
-            break;
-        at += size;
-    }
-    return at;
 }
 
 /* The escape of c at out, at most 6 bytes; returns how many. */
@@ -121,7 +66,7 @@ json_quote(struct buf *out, struct str s, struct err *err)
         } else if (c < 0x20 || c == '"' || c == '\\') {
             q += escape(q, c);
             at++;
-        } else if ((size = sequence((const unsigned char *)s.p + at, s.n - at)) > 0) {
+        } else if ((size = utf8_sequence(s.p + at, s.n - at)) > 0) {
             memcpy(q, s.p + at, size);
             q += size;
             at += size;

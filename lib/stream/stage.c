@@ -165,6 +165,12 @@ stage_limit(const struct stage *s)
     return s->o.limit < 0 ? UINT64_MAX : (uint64_t)s->o.limit;
 }
 
+size_t
+stage_max_record(const struct stage *s)
+{
+    return (size_t)s->o.max_record;
+}
+
 int
 stage_operands(char ***operands, const struct stage *s)
 {

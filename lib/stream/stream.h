@@ -170,7 +170,8 @@ enum status rec_flush(struct rec_writer *w, struct err *err);
 enum status rec_commit(struct rec_writer *w, struct err *err);
 /* Throws the output away; w is freed. rec_discard(NULL) is legal. */
 void rec_discard(struct rec_writer *w);
-uint64_t rec_written(const struct rec_writer *w); /* records ended */
+uint64_t rec_written(const struct rec_writer *w); /* records ended, and those that rec_count counted */
+void rec_count(struct rec_writer *w, uint64_t n); /* n more, for outputs made with rec_raw */
 
 /* ---- JSON in (json.cpp: simdjson) ----
  *
@@ -217,6 +218,27 @@ enum status json_quote(struct buf *out, struct str s, struct err *err);
 size_t json_number_f64(char out[32], double x);
 size_t json_number_f32(char out[32], float x);
 
+/* ---- records as JSON and back (tojson.c, fromjson.c) ---- */
+
+/* Appends o as JSON text without a line break. DATA, naming the place, where JSON has no form for it: NaN, infinity, binary,
+ * other extensions, keys that are not strings, strings that are not UTF-8. Nothing is appended then. */
+enum status rec_to_json(struct buf *out, const msgpack_object *o, struct err *err);
+/* The keys that hold vectors in the stream's own records: vector and the modalities; NULL behind the last. */
+extern const char *const rec_vector_keys[];
+/* Writes a JSON object as one record. An array of numbers under a key of vectors (NULL behind the last) becomes a vector. DATA,
+ * naming the place: not an object, nested deeper than REC_MAX_DEPTH, a number beyond float32 in a vector. */
+enum status rec_from_json(struct rec_writer *w, struct json object, const char *const *vectors, struct err *err);
+
+/* Where one of several JSON values that follow each other ends. All zero begins a value, at a byte that is not blank. */
+struct json_cut {
+    size_t at; /* bytes seen; the size of the value once it is whole */
+    size_t depth;
+    bool string, escaped, word;
+};
+/* Goes on over the n bytes from the value's start: OK when it is whole, END when more bytes are needed (or the input's end
+ * completes a number). Brackets are counted and not matched: json_parse judges. */
+enum status json_cut(struct json_cut *c, const char *p, size_t n);
+
 /* ---- the frame of a stage (stage.c) ----
  *
  *     int main(int argc, char **argv)
@@ -249,6 +271,7 @@ uint64_t stage_seed(const struct stage *s);
 int stage_threads(const struct stage *s);
 bool stage_verbose(const struct stage *s);
 uint64_t stage_limit(const struct stage *s); /* UINT64_MAX without --limit */
+size_t stage_max_record(const struct stage *s);
 int stage_operands(char ***operands, const struct stage *s);
 /* The next record of all inputs, NULL at the end or at --limit. Ends the program on framing errors. */
 struct rec *stage_next(struct stage *s);

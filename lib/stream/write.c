@@ -496,3 +496,9 @@ rec_written(const struct rec_writer *w)
 {
     return w->written;
 }
+
+void
+rec_count(struct rec_writer *w, uint64_t n)
+{
+    w->written += n;
+}

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/json.h"
 #include "stream/stream.h"
 
 #include "unit.h"
