@@ -96,6 +96,14 @@ void model_free(struct model *m);
  * as the embedding. Each file is whole or absent. */
 enum status model_save(const char *dir, const struct model_config *c, const struct params *p, struct err *err);
 
+/* ---- forward (layers.c, transformer.c) ---- */
+
+/* Cosines and sines (n, E/2) of the rotary embedding at positions from, from + 1, …, llama3's scaling included. */
+void rope_table(float *cosine, float *sine, const struct model_config *c, size_t from, size_t n);
+
+/* logits (T,V) of one sequence of T ids in 0 … V-1, without a cache: what cached decoding is compared with. SYSTEM; DATA for a bad id. */
+enum status model_logits(float *logits, const struct model *m, const int32_t *ids, size_t T, struct err *err);
+
 /* ---- files of a folder (load.c) ---- */
 
 #define FOLDER_FILE_MAX ((size_t)256 << 20)

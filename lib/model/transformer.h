@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transformer - the layers put together: forward with what backward needs, the loss at chosen rows, backward.
+ *
+ * The order of calls: transformer_forward, then head_loss any number of times (its gradient adds up in acts), then
+ * transformer_backward once.
+ */
+#ifndef TRANSFORMER_H
+#define TRANSFORMER_H
+
+#include "model/layers.h"
+
+/* All that a forward and backward pass over at most T tokens writes to: one block, cut up by a table. */
+struct acts;
+
+/* longest: of one sequence. SYSTEM. */
+enum status acts_new(
+    struct acts **out, const struct model_config *c, size_t T, size_t longest, bool backward, struct err *err);
+void acts_free(struct acts *a);
+
+/* Tokens id (start[n]) of the sequences in r through all layers but the head. */
+void transformer_forward(struct acts *a, const struct params *p, const int32_t *id, const struct ragged *r);
+
+/*
+ * The head at n rows: row[i] predicts target[i]; loss (n). Where grads is not NULL, scale[i] times the gradient is added to grads and, for
+ * transformer_backward, to acts (then call it once for each forward pass).
+ */
+void head_loss(float *loss, struct acts *a, struct params *grads, const struct params *p, const uint32_t *row,
+    const int32_t *target, const float *scale, size_t n);
+
+/* logits (n,V) at rows row. */
+void head_logits(float *logits, struct acts *a, const struct params *p, const uint32_t *row, size_t n);
+
+/* Adds to grads what lies below the head, for the batch of the last transformer_forward. */
+void transformer_backward(
+    struct acts *a, struct params *grads, const struct params *p, const int32_t *id, const struct ragged *r);
+
+#endif
