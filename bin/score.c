@@ -58,7 +58,8 @@ add_measures(void)
             examples + n, sizeof(examples) - n, "  %-8s %s\n", measures[m].name, measures[m].explanation);
     if (n < sizeof(examples))
         (void)snprintf(examples + n, sizeof(examples) - n,
-            "with .warm or .cold: only relevant tracks of that kind; with .conversations: mean of conversation means\n");
+            "with .warm or .cold: only relevant tracks of that kind; with .conversations: mean of conversation "
+            "means\n");
 }
 
 /* Parts NAME=FILE; a name is what trec_eval and jq can take without quotes, and comes once. */
@@ -145,12 +146,16 @@ load_matched(struct matched *m, const struct options *o, const struct truth *t, 
 
 /* What can be refused before anything is read. */
 static void
-check_options(const struct options *o)
+check_options(const struct options *o, const struct stage *s)
 {
     const struct opt_list *lists[] = {&o->ranking, &o->generation};
     const char *path;
+    char **operands;
     struct err err;
 
+    if (stage_operands(&operands, s) > 0)
+        cli_must(err_set(&err, USAGE, "unexpected operand %s: rankings are given by --ranking NAME=FILE", operands[0]),
+            &err);
     if (o->ranking.n == 0 && o->generation.n == 0)
         cli_must(err_set(&err, USAGE, "nothing to judge: give --ranking NAME=FILE or --generation NAME=FILE"), &err);
     if (o->generation.n > 0 && o->items == NULL)
@@ -176,7 +181,7 @@ main(int argc, char **argv)
 
     add_measures();
     s = stage_start(argc, argv, &program, &o);
-    check_options(&o);
+    check_options(&o, s);
     cli_must(truth_load(&truth, o.truth, o.tracks, &err), &err);
     if (o.trained != NULL)
         cli_must(truth_refuse(truth, o.trained, &err), &err);
@@ -194,8 +199,8 @@ main(int argc, char **argv)
     for (size_t i = 0; i < o.generation.n; i++)
         cli_must(load_matched(&matched[i], &o, truth, i, &err), &err);
     stage_count_in(s, truth->n, 0);
-    g = (struct grading){truth, runs, o.ranking.n, matched, o.generation.n, o.tracks != NULL, stage_seed(s),
-        (size_t)o.samples};
+    g = (struct grading){
+        truth, runs, o.ranking.n, matched, o.generation.n, o.tracks != NULL, stage_seed(s), (size_t)o.samples};
     cli_must(grade(stage_out(s), &g, &err), &err);
     for (size_t i = 0; i < o.ranking.n; i++) {
         free((char *)(uintptr_t)runs[i].name);

@@ -50,8 +50,7 @@ boot_run(struct boot **out, const uint64_t *count, const double *sum, size_t con
     size_t cells;
 
     if (b == NULL || total == NULL || !size_mul(&cells, columns, samples) || cells > SIZE_MAX / sizeof(double) ||
-        (b->mean = calloc(columns, sizeof(*b->mean))) == NULL ||
-        (b->draw = malloc(cells * sizeof(*b->draw))) == NULL ||
+        (b->mean = calloc(columns, sizeof(*b->mean))) == NULL || (b->draw = malloc(cells * sizeof(*b->draw))) == NULL ||
         (b->sort = malloc(samples * sizeof(*b->sort))) == NULL) {
         free(total);
         boot_free(b);

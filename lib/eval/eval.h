@@ -118,7 +118,7 @@ enum subset { ALL, WARM, COLD, SUBSETS };
 extern const char *const subset_suffix[SUBSETS]; /* "", ".warm", ".cold" */
 
 struct turn {
-    uint32_t conversation, number; /* number is 0 where the prompt has no turn */
+    uint32_t conversation, number;  /* number is 0 where the prompt has no turn */
     uint32_t first, count[SUBSETS]; /* relevant[first … first + count[ALL] - 1]; count of each subset */
 };
 struct truth {
@@ -150,8 +150,8 @@ struct run {
  * Reads rankings of one system and judges each. A query that truth does not have or that comes twice, and a track that
  * comes twice in one ranking, are DATA. trec (may be NULL) takes the run in trec_eval's format.
  */
-enum status run_load(
-    struct run *out, const struct truth *t, const char *name, const char *path, struct rec_writer *trec, struct err *err);
+enum status run_load(struct run *out, const struct truth *t, const char *name, const char *path,
+    struct rec_writer *trec, struct err *err);
 void run_fini(struct run *r);
 
 /* Writes the relevant tracks of a subset in trec_eval's qrels format. */
@@ -167,8 +167,8 @@ struct matched {
     uint64_t *count;
 };
 /* items: the catalogue's codes. Every candidate of a generation is one sample. */
-enum status matched_load(struct matched *out, const struct truth *t, const char *name, const char *path,
-    const char *items, struct err *err);
+enum status matched_load(
+    struct matched *out, const struct truth *t, const char *name, const char *path, const char *items, struct err *err);
 void matched_fini(struct matched *m);
 
 /* ---- metric records (grade.c) ---- */

@@ -68,8 +68,7 @@ sum_runs(struct sums *s, const struct grading *g, enum subset subset, uint32_t t
         s->count[c]++;
         for (size_t r = 0; r < g->n_runs; r++)
             for (size_t m = 0; m < MEASURES; m++)
-                s->sum[c * s->columns + r * MEASURES + m] +=
-                    g->runs[r].value[(i * SUBSETS + subset) * MEASURES + m];
+                s->sum[c * s->columns + r * MEASURES + m] += g->runs[r].value[(i * SUBSETS + subset) * MEASURES + m];
     }
     if (st == OK)
         sums_pack(s);

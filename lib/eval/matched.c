@@ -100,7 +100,8 @@ add_generation(void *arg, const struct rec *rec, struct err *err)
     if (again < before)
         return err_set(err, DATA, "query_id: %.*s comes twice", (int)(query.n > 99 ? 99 : query.n), query.p);
     if ((index = ids_find(m->t->queries, query)) == IDS_NONE)
-        return err_set(err, DATA, "query_id: %.*s is not among the prompts", (int)(query.n > 99 ? 99 : query.n), query.p);
+        return err_set(
+            err, DATA, "query_id: %.*s is not among the prompts", (int)(query.n > 99 ? 99 : query.n), query.p);
     for (uint32_t i = 0; i < candidates->via.array.size; i++) {
         if ((st = kind_of(&kind, m, &candidates->via.array.ptr[i], err)) != OK)
             return err_context(err, "candidates: %u", i + 1);
@@ -110,8 +111,8 @@ add_generation(void *arg, const struct rec *rec, struct err *err)
 }
 
 enum status
-matched_load(struct matched *out, const struct truth *t, const char *name, const char *path, const char *items,
-    struct err *err)
+matched_load(
+    struct matched *out, const struct truth *t, const char *name, const char *path, const char *items, struct err *err)
 {
     struct matching m = {.t = t, .out = out};
     enum status st;

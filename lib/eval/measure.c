@@ -47,8 +47,9 @@ const struct measure measures[MEASURES] = {
     {"hit_1", "1 if the first track is relevant (trec_eval: success_1)", 1, success},
     {"hit_10", "1 if a relevant track is among the first 10 (success_10)", 10, success},
     {"hit_100", "1 if a relevant track is among the first 100 (success_100)", 100, success},
-    {"ndcg_10", "sum of 1 / log2(rank + 1) over the relevant among the first 10, over the most that it could be "
-                "(ndcg_cut_10; Järvelin, Kekäläinen 2002)",
+    {"ndcg_10",
+        "sum of 1 / log2(rank + 1) over the relevant among the first 10, over the most that it could be "
+        "(ndcg_cut_10; Järvelin, Kekäläinen 2002)",
         10, ndcg},
     {"ndcg_20", "the same for the first 20 (ndcg_cut_20)", 20, ndcg},
 };

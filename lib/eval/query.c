@@ -14,7 +14,8 @@ query_get(struct query *out, const msgpack_object *map, struct err *err)
     enum status st;
 
     *out = (struct query){.turn = map_find(map, "turn")};
-    if ((st = map_id(&out->id, map, "query_id", err)) != OK || (st = map_array(&out->history, map, "history", err)) != OK)
+    if ((st = map_id(&out->id, map, "query_id", err)) != OK ||
+        (st = map_array(&out->history, map, "history", err)) != OK)
         return st;
     if (map_has(map, "relevant") && (st = map_array(&out->relevant, map, "relevant", err)) != OK)
         return st;
@@ -36,7 +37,7 @@ entry_of(struct str *content, const struct query *q, uint32_t i, const char *rol
     struct str s;
 
     return map_str(&s, entry, "role", NULL) == OK && str_eq(s, str_of(role)) &&
-        map_str(content, entry, "content", NULL) == OK;
+           map_str(content, entry, "content", NULL) == OK;
 }
 
 enum status

@@ -171,8 +171,8 @@ check_column(struct str s, struct err *err)
 {
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] <= ' ')
-            return err_set(err, DATA, "%.*s: a blank in an id cannot be written for trec_eval",
-                (int)(s.n > 99 ? 99 : s.n), s.p);
+            return err_set(
+                err, DATA, "%.*s: a blank in an id cannot be written for trec_eval", (int)(s.n > 99 ? 99 : s.n), s.p);
     return OK;
 }
 
@@ -205,10 +205,10 @@ struct judging {
     struct run *run;
     const struct truth *t;
     struct rec_writer *trec;
-    struct ids *ranked;   /* every track that was ranked anywhere */
-    uint32_t *last;       /* by index in ranked: 1 + the turn that ranked it last */
-    uint8_t *mark;        /* by index in t->tracks: 1 << subset for what is relevant in this turn */
-    uint8_t *mask, *hit;  /* by rank */
+    struct ids *ranked;  /* every track that was ranked anywhere */
+    uint32_t *last;      /* by index in ranked: 1 + the turn that ranked it last */
+    uint8_t *mark;       /* by index in t->tracks: 1 << subset for what is relevant in this turn */
+    uint8_t *mask, *hit; /* by rank */
     size_t last_cap, mask_cap, hit_cap;
     struct buf line;
 };
@@ -238,9 +238,8 @@ put_trec(struct judging *j, struct str query, struct str id, size_t rank, size_t
     if (j->trec == NULL)
         return OK;
     j->line.n = 0;
-    if ((st = check_column(id, err)) != OK ||
-        (st = buf_printf(&j->line, err, "%.*s Q0 %.*s %zu %zu %s\n", (int)query.n, query.p, (int)id.n, id.p, rank + 1,
-             n - rank, j->run->name)) != OK)
+    if ((st = check_column(id, err)) != OK || (st = buf_printf(&j->line, err, "%.*s Q0 %.*s %zu %zu %s\n", (int)query.n,
+                                                   query.p, (int)id.n, id.p, rank + 1, n - rank, j->run->name)) != OK)
         return st;
     return rec_raw(j->trec, j->line.p, j->line.n, err);
 }
@@ -283,7 +282,8 @@ judge(void *arg, const struct rec *rec, struct err *err)
         (st = map_array(&tracks, &rec->map, "tracks", err)) != OK)
         return st;
     if ((index = ids_find(j->t->queries, query)) == IDS_NONE)
-        return err_set(err, DATA, "query_id: %.*s is not among the prompts", (int)(query.n > 99 ? 99 : query.n), query.p);
+        return err_set(
+            err, DATA, "query_id: %.*s is not among the prompts", (int)(query.n > 99 ? 99 : query.n), query.p);
     if (j->run->seen[index]++)
         return err_set(err, DATA, "query_id: %.*s comes twice", (int)(query.n > 99 ? 99 : query.n), query.p);
     if (j->trec != NULL && (st = check_column(query, err)) != OK)
@@ -306,8 +306,8 @@ judge(void *arg, const struct rec *rec, struct err *err)
 }
 
 enum status
-run_load(
-    struct run *out, const struct truth *t, const char *name, const char *path, struct rec_writer *trec, struct err *err)
+run_load(struct run *out, const struct truth *t, const char *name, const char *path, struct rec_writer *trec,
+    struct err *err)
 {
     struct judging j = {.run = out, .t = t, .trec = trec};
     enum status st;

@@ -61,7 +61,7 @@ enum status
 words_start(struct words *w, struct str text, struct err *err)
 {
     const uint32_t options = PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_EXTENDED | PCRE2_SUBSTITUTE_REPLACEMENT_ONLY |
-        PCRE2_SUBSTITUTE_OVERFLOW_LENGTH;
+                             PCRE2_SUBSTITUTE_OVERFLOW_LENGTH;
     PCRE2_SIZE size = 2 * text.n + 16; /* enough for nearly every text; what it takes is known after one try */
     int n;
 
@@ -72,8 +72,8 @@ words_start(struct words *w, struct str text, struct err *err)
     for (int attempt = 0; attempt < 2; attempt++) {
         if (buf_reserve(&w->out, size, err) != OK)
             return SYSTEM;
-        n = pcre2_substitute(w->code, (PCRE2_SPTR)text.p, text.n, 0, options, w->match, NULL,
-            (PCRE2_SPTR) "\\L$0\\E\n", PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)w->out.p, &size);
+        n = pcre2_substitute(w->code, (PCRE2_SPTR)text.p, text.n, 0, options, w->match, NULL, (PCRE2_SPTR) "\\L$0\\E\n",
+            PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)w->out.p, &size);
         if (n != PCRE2_ERROR_NOMEMORY)
             break;
     }
