@@ -30,7 +30,7 @@ def conversations($fold):
 def distinct:
   to_entries | group_by(.value) | map(.[0]) | sort_by(.key) | map(.value);
 
-def index(key; value): reduce .[] as $e ({}; setpath([$e | key]; $e | value));
+def keyed(key; value): reduce .[] as $e ({}; setpath([$e | key]; $e | value));
 
 # {of: {id: id of the first track with that title and those artists}, tracks: those that stay}.
 def catalogue($fold):
@@ -39,26 +39,35 @@ def catalogue($fold):
   | map(.[0] | {at: .key, id: .value.key, track: .value.value})
   | group_by([.track.track_titles, .track.track_artists])
   | map(sort_by(.at))
-  | {of: (map(.[0].id as $id | .[] | .first = $id) | index(.id; .first)),
+  | {of: (map(.[0].id as $id | .[] | .first = $id) | keyed(.id; .first)),
      tracks: (map(.[0]) | sort_by(.at) | map({track_id: .id, title: .track.track_titles,
        artist: .track.track_artists, album: .track.track_release_titles}))};
 
 # What a search box was given, as a tag: lower case, without quotes, single blanks.
 def tag: ascii_downcase | gsub("[\"“”]"; "") | gsub("\\s+"; " ") | sub("^ "; "") | sub(" $"; "");
 
+# What a conversation opens with, until something was liked.
+def opening:
+  (map(.liked_results != []) | index(true)) as $n
+  | [.[:($n // 0) + 1][].user_query];
+
 # Playlists of the training and validation conversations: the liked tracks, and what each query found.
+# requests: what the user had said when they were looked for.
 def playlists($fold; $of):
   conversations($fold)
   | select(.role == "train" or .role == "valid")
   | .id as $id | .role as $split
   | ([.turns[].liked_results[] | $of[.] // .] | distinct) as $liked
-  | (if $liked == [] then empty else {playlist_id: "\($id)/liked", tracks: $liked, split: $split} end),
+  | (if $liked == [] then empty
+     else {playlist_id: "\($id)/liked", requests: (.turns | opening), tracks: $liked, split: $split} end),
     (.turns | to_entries[] | .key as $t | .value
+     | .user_query as $request
      | [.search_queries, .search_results] | transpose | to_entries[]
      | .key as $q | .value[0] as $query
      | ([.value[1][]? | $of[.] // .] | distinct) as $found
      | select($found != [])
-     | {playlist_id: "\($id)/\($t + 1).\($q + 1)", name: ($query // "" | tag), tracks: $found, split: $split}
+     | {playlist_id: "\($id)/\($t + 1).\($q + 1)", name: ($query // "" | tag), requests: [$request],
+        tracks: $found, split: $split}
      | if .name == "" then del(.name) else . end);
 
 # The catalogue, with what the training playlists (inputs) say of it: semantic tags, the most frequent
@@ -66,7 +75,7 @@ def playlists($fold; $of):
 def tracks($tracks):
   ([inputs | select(.split == "train") | .name as $tag | .tracks[] | [., $tag]]
    | group_by(.[0])
-   | index(.[0][0]; [.[][1] // empty] | group_by(.) | sort_by(-length, .[0]) | map(.[0]))) as $tags
+   | keyed(.[0][0]; [.[][1] // empty] | group_by(.) | sort_by(-length, .[0]) | map(.[0]))) as $tags
   | $tracks[]
   | $tags[.track_id] as $seen
   | (if ($seen // []) == [] then . else .tags = $seen end)

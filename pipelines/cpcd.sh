@@ -8,9 +8,10 @@
 #   tracks.mp     the catalogue: title, artist, album, tags, cold
 #   playlists.mp  of training and validation conversations: liked tracks, results of each query
 #   dialogs.mp    all conversations, split train, valid or test
+#   frames.mp     wording of requests and answers, of training conversations and of the music requests
 # With --fold (or FOLD=I/N in the environment) the Ith of N parts of the training conversations plays
 # the test set, and the real test conversations give their tracks' titles and nothing else.
-# See examples/cpcd/data/README.md for the data and cpcd.jq for the conversion. Takes some seconds.
+# See examples/cpcd/data/README.md for the data, cpcd.jq and frames.jq for the conversion. Takes some 15 seconds.
 set -eu -o pipefail
 export LC_ALL=C
 
@@ -36,36 +37,37 @@ if [ -n "$fold" ]; then
     if [ "$n" -lt 2 ] || [ "$i" -lt 1 ] || [ "$i" -gt "$n" ]; then usage; fi
     foldjson="[$i,$n]"
 fi
-PATH="${BUILD:-$here/../build}/bin:$PATH"
+PATH="$(realpath -m "${BUILD:-$here/../build}/bin"):$PATH"
 
 mkdir -p "$out"
 tmp=$(mktemp -d "$out/.cpcd.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-for f in cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl; do
+for f in cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl train_PlayMusic_full.json \
+    train_AddToPlaylist_full.json; do
     xz -dc "$data/$f.xz" >"$f"
 done
 both=(cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl)
 
-# run PROGRAM FILE...: JSON lines out; $fold and the catalogue, $cat, are the program's.
-# shellcheck disable=SC2016
+# run SIDE PROGRAM FILE...: JSON lines out. The program's are $fold and $side, the values in the file SIDE.
 run() {
-    local program=$1
-    shift
-    jq -n -c -L "$here" --argjson fold "$foldjson" --slurpfile cat catalogue.json "include \"cpcd\"; $program" "$@"
+    local side=$1 program=$2
+    shift 2
+    jq -n -c -L "$here" --argjson fold "$foldjson" --slurpfile side "$side" \
+        "include \"cpcd\"; include \"frames\"; $program" "$@"
 }
 
 # shellcheck disable=SC2016
 {
-    : >catalogue.json
-    run 'catalogue($fold)' "${both[@]}" >catalogue
-    mv catalogue catalogue.json
-    run 'playlists($fold; $cat[0].of)' "${both[@]}" >playlists
-    run 'tracks($cat[0].tracks)' playlists >tracks
-    run 'dialogs($fold; $cat[0].of)' "${both[@]}" >dialogs
+    run /dev/null 'catalogue($fold)' "${both[@]}" >catalogue
+    run catalogue 'playlists($fold; $side[0].of)' "${both[@]}" >playlists
+    run catalogue 'tracks($side[0].tracks)' playlists >tracks
+    run catalogue 'dialogs($fold; $side[0].of)' "${both[@]}" >dialogs
+    cat train_PlayMusic_full.json train_AddToPlaylist_full.json >requests
+    run requests 'frames($fold; $side)' "${both[0]}" >frames
 }
-for f in playlists tracks dialogs; do
+for f in playlists tracks dialogs frames; do
     json2mp -o "$f.mp" "$f"
 done
 # All of them or none.
-mv playlists.mp tracks.mp dialogs.mp ..
+mv playlists.mp tracks.mp dialogs.mp frames.mp ..
