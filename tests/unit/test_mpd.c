@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parser of dataset slices: hostile files (cut off at every byte, every single bit flipped), positions, claims, repeated
+ * documents. Expected texts and counts are worked out by hand from the slices below.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "music/music.h"
+#include "unit.h"
+
+/* Two playlists, surrogate pair, escapes, an odd field of each kind. */
+static const char good[] =
+    "{\n \"info\": {\"generated_on\": \"2017-12-03\", \"slice\": \"7-8\", \"version\": \"v1\"},\n \"playlists\": [\n"
+    "  {\"name\": \"A \\ud83c\\udfb8 \\\"B\\\"\", \"collaborative\": \"false\", \"pid\": 7, \"modified_at\": -86401,\n"
+    "   \"num_tracks\": 3, \"num_albums\": 1, \"num_followers\": 2, \"tracks\": [\n"
+    "    {\"pos\": 0, \"artist_name\": \"X\", \"track_uri\": \"spotify:track:t1\", \"artist_uri\": \"a:1\",\n"
+    "     \"track_name\": \"One\", \"album_uri\": \"l:1\", \"duration_ms\": 1000, \"album_name\": \"L\"},\n"
+    "    {\"pos\": 1, \"artist_name\": \"X\", \"track_uri\": \"spotify:track:t2\", \"artist_uri\": \"a:1\",\n"
+    "     \"track_name\": \"Two\", \"album_uri\": \"l:1\", \"duration_ms\": 0, \"album_name\": \"L\"},\n"
+    "    {\"pos\": 2, \"artist_name\": \"X\", \"track_uri\": \"spotify:track:t1\", \"artist_uri\": \"a:1\",\n"
+    "     \"track_name\": \"One\", \"album_uri\": \"l:1\", \"duration_ms\": 1000, \"album_name\": \"L\"}],\n"
+    "   \"num_edits\": 1, \"duration_ms\": 2000, \"num_artists\": 1},\n"
+    "  {\"pid\": 8, \"tracks\": []}\n ]\n}\n";
+
+static char scratch[] = "/tmp/test_mpd.XXXXXX";
+static char out_path[64], tracks_path[64];
+
+struct outcome {
+    enum status st; /* of the file */
+    uint64_t bad;   /* playlists refused */
+    uint64_t warned;
+    struct mpd_counts count;
+    struct err err;        /* of the file, or else of the last bad playlist */
+    uint64_t number, byte; /* of the last bad playlist */
+    char warning[512];     /* the last */
+};
+
+static void
+warned(void *arg, const char *text)
+{
+    struct outcome *o = arg;
+
+    o->warned++;
+    (void)snprintf(o->warning, sizeof(o->warning), "%s", text);
+}
+
+/* Reads a file of these bytes to its end, into the two scratch files. */
+static struct outcome
+parse(const char *bytes, size_t n, const char *name)
+{
+    struct outcome o = {0};
+    struct rec_writer *out = NULL, *tracks = NULL;
+    struct mpd_playlist p;
+    struct mpd *m = NULL;
+    /* fmemopen refuses no bytes at all */
+    FILE *f = n > 0 ? fmemopen((void *)(uintptr_t)bytes, n, "rb") : fopen("/dev/null", "rb");
+
+    if (f == NULL || rec_create(&out, out_path, &o.err) != OK || rec_create(&tracks, tracks_path, &o.err) != OK ||
+        mpd_new(&m, out, tracks, warned, &o, &o.err) != OK)
+        abort();
+    mpd_open(m, f, name);
+    while ((o.st = mpd_next(&p, m, &o.err)) == OK) {
+        enum status st = mpd_write(m, &p, &o.err);
+        if (st == DATA) {
+            o.bad++;
+            o.number = p.number;
+            o.byte = p.byte;
+        } else if (st != OK) {
+            o.st = st;
+            break;
+        }
+    }
+    o.count = *mpd_counts(m);
+    mpd_free(m);
+    if (rec_commit(out, &o.err) != OK || rec_commit(tracks, &o.err) != OK)
+        abort();
+    (void)fclose(f);
+    return o;
+}
+
+static struct outcome
+parse_text(const char *text)
+{
+    return parse(text, strlen(text), "slice.json");
+}
+
+/* Every record of a file must decode: a parser that lets something malformed through fails here. */
+static enum status
+count_record(void *arg, const struct rec *rec, struct err *err)
+{
+    (void)rec;
+    (void)err;
+    ++*(uint64_t *)arg;
+    return OK;
+}
+
+static bool
+readable(uint64_t expected, const char *path)
+{
+    uint64_t n = 0;
+    struct err err;
+
+    return rec_each(path, count_record, &n, &err) == OK && n == expected;
+}
+
+static void
+test_good(void)
+{
+    struct outcome o = parse_text(good);
+
+    CHECK(o.st == END && o.bad == 0 && o.warned == 0, "a good slice is read to its end without a word");
+    CHECK(
+        o.count.playlists == 2 && o.count.entries == 3 && o.count.tracks == 2, "a repeated track is one track record");
+    CHECK(readable(2, out_path) && readable(2, tracks_path), "its records can be read");
+}
+
+static void
+test_cut(void)
+{
+    size_t n = sizeof(good) - 1, whole = n - 1, wrong = 0; /* the last byte is a line break */
+
+    for (size_t i = 0; i < whole; i++) {
+        struct outcome o = parse(good, i, "slice.json");
+        wrong += o.st != DATA || o.count.playlists != 0;
+        wrong += strstr(o.err.text, "slice.json: byte ") == NULL;
+    }
+    CHECK(wrong == 0, "cut off at each of %zu bytes: a data error with its position before any playlist is written",
+        whole);
+    CHECK(parse(good, whole, "slice.json").st == END, "without the last line break it is whole");
+}
+
+static void
+test_flips(void)
+{
+    size_t n = sizeof(good) - 1, wrong = 0, data = 0, bad = 0, clean = 0;
+    char *bytes = malloc(n);
+
+    if (bytes == NULL)
+        abort();
+    for (size_t i = 0; i < 8 * n; i++) {
+        struct outcome o;
+        memcpy(bytes, good, n);
+        bytes[i / 8] = (char)(bytes[i / 8] ^ (1 << i % 8));
+        o = parse(bytes, n, "slice.json");
+        wrong += o.st != END && o.st != DATA;
+        wrong += !readable(o.count.playlists, out_path) || !readable(o.count.tracks, tracks_path);
+        data += o.st == DATA;
+        bad += o.bad > 0;
+        clean += o.st == END && o.bad == 0;
+    }
+    free(bytes);
+    CHECK(wrong == 0, "each of %zu single-bit flips: a documented status, and records that can be read", 8 * n);
+    CHECK(data > 0 && bad > 0 && clean > 0, "some break the file, some a playlist, some nothing");
+}
+
+static void
+test_positions(void)
+{
+    struct outcome o = parse_text("{\"playlists\": [{\"pid\": 1, \"tracks\": []}, {\"pid\": 2}]}");
+
+    CHECK(o.st == END && o.bad == 1 && o.number == 2 && o.byte == 41, "a bad playlist is named by number and byte");
+    CHECK(strcmp(o.err.text, "tracks: missing") == 0 && o.count.playlists == 1, "and the others are read");
+    o = parse_text("{\"playlists\": [{\"pid\": 1, \"tracks\": []}, {\"name\": \"abc");
+    CHECK(strcmp(o.err.text, "slice.json: byte 54: the file is cut off within the string that begins at byte 50") == 0,
+        "a file cut off in mid-string names the end and the string");
+    o = parse_text("{\"playlists\": [");
+    CHECK(strcmp(o.err.text, "slice.json: byte 15: the file is cut off with 2 brackets open") == 0,
+        "a file cut off elsewhere counts open brackets");
+    o = parse_text("\n[1]");
+    CHECK(o.st == DATA && strcmp(o.err.text, "slice.json: byte 1: expected a JSON object, got byte 0x5b") == 0,
+        "an array is no slice");
+    o = parse_text("");
+    CHECK(o.st == DATA, "an empty file is no slice");
+    o = parse_text("{\"playlists\": []} {\"info\": ");
+    CHECK(o.st == DATA && strstr(o.err.text, "byte 27: the file is cut off") != NULL,
+        "positions count from the file's first byte, not the document's");
+}
+
+static void
+test_claims(void)
+{
+    struct outcome o = parse_text("{\"info\": {\"slice\": \"0-2\"}, \"playlists\": [{\"pid\": 5, \"num_tracks\": 2,"
+                                  "\"num_albums\": 1, \"num_artists\": 0, \"tracks\": [{\"track_uri\": \"x\"}]}]}");
+
+    /* num_tracks 2 for 1, num_albums 1 for 0, 3 playlists announced for 1; pid 5 is not in 0-2 */
+    CHECK(o.st == END && o.bad == 0 && o.count.wrong_counts == 3 && o.count.outside == 1 && o.warned == 4,
+        "counts that lie and a pid outside the range are counted and warned of");
+    CHECK(o.count.untitled == 1 && o.count.tracks == 1, "a track without a name is counted");
+    o = parse("{\"playlists\": [{\"pid\": 5, \"tracks\": []}]}", 41, "dir/mpd.slice.0-0.json");
+    CHECK(o.count.outside == 1 && strcmp(o.warning, "dir/mpd.slice.0-0.json: playlist 5: outside the file's 0-0") == 0,
+        "without info the name of the file gives the range");
+    o = parse_text("{\"info\": {\"slice\": 3}, \"playlists\": []}");
+    CHECK(o.st == END && o.count.wrong_counts == 1, "an info.slice that is no range is counted");
+    o = parse_text("{\"playlists\": [{\"pid\": 5, \"num_holdouts\": 4, \"num_samples\": 1, \"num_tracks\": 5,"
+                   "\"tracks\": [{\"track_uri\": \"x\"}]}]}");
+    CHECK(o.st == END && o.warned == 0, "in the challenge set num_tracks counts what is held out");
+}
+
+/* text is bad: refused for this reason. */
+static void
+refuse(const char *playlist, const char *why)
+{
+    char text[512];
+    struct outcome o;
+
+    (void)snprintf(text, sizeof(text), "{\"playlists\": [%s]}", playlist);
+    o = parse_text(text);
+    CHECK(o.st == END && o.bad == 1 && strcmp(o.err.text, why) == 0, "%s: %s", playlist, o.err.text);
+}
+
+static void
+test_bad(void)
+{
+    refuse("3", "playlist: expected object, got whole number");
+    refuse("{\"tracks\": []}", "pid: missing");
+    refuse("{\"pid\": -1, \"tracks\": []}", "pid: expected a number from 0 on, got -1");
+    refuse("{\"pid\": \"1\", \"tracks\": []}", "pid: expected whole number, got string");
+    refuse("{\"pid\": 1, \"tracks\": {}}", "tracks: expected array, got object");
+    refuse("{\"pid\": 1, \"tracks\": [{\"track_uri\": \"a\"}, {\"pos\": 1}]}", "tracks[1]: track_uri: missing");
+    refuse("{\"pid\": 1, \"tracks\": [{\"track_uri\": \"spotify:track:\"}]}", "tracks[0]: track_uri: expected an id");
+    refuse("{\"pid\": 1, \"tracks\": [7]}", "tracks[0]: expected an object");
+    refuse("{\"pid\": 1, \"tracks\": [], \"name\": 4}", "name: expected string, got whole number");
+    refuse("{\"pid\": 1, \"tracks\": [], \"modified_at\": 1.5}", "modified_at: expected whole number, got fraction");
+    refuse("{\"pid\": 1, \"tracks\": [], \"num_tracks\": -2}", "num_tracks: expected a number of things, got -2");
+    refuse("{\"pid\": 1, \"tracks\": [], \"collaborative\": \"maybe\"}",
+        "collaborative: expected \"true\" or \"false\", got another string");
+}
+
+int
+main(void)
+{
+    if (mkdtemp(scratch) == NULL)
+        return 1;
+    (void)snprintf(out_path, sizeof(out_path), "%s/out", scratch);
+    (void)snprintf(tracks_path, sizeof(tracks_path), "%s/tracks", scratch);
+    test_good();
+    test_cut();
+    test_flips();
+    test_positions();
+    test_claims();
+    test_bad();
+    (void)unlink(out_path);
+    (void)unlink(tracks_path);
+    (void)rmdir(scratch);
+    return unit_done();
+}
