@@ -99,9 +99,9 @@ says() {
     [[ $stderr == "mpd-parse: in=5 out=2 rejected=3 "* ]]
     [ "$(mp2json p.mp | jq -r .playlist_id)" = $'1\n5' ]
     [ "$(mp2json t.mp | jq -r .track_id)" = t ]
-    [ "$(mp2json r.mp | jq -c '[.file, .record, .byte, .value]')" = '["s.json",2,35,"{\"pid\":2,\"name\":\"bad \\ud83c\"}"]
-["s.json",3,64,"{\"pid\":\"3\"}"]
-["s.json",4,76,"{\"pid\":4 \"x\"}"]' ]
+    [ "$(mp2json r.mp | jq -c '[.file, .record, .byte, .value]')" = '["s.json",2,36,"{\"pid\":2,\"name\":\"bad \\ud83c\"}"]
+["s.json",3,65,"{\"pid\":\"3\"}"]
+["s.json",4,77,"{\"pid\":4 \"x\"}"]' ]
     mp2json r.mp | jq -es 'all(.reason | length > 5)'
 }
 
