@@ -100,8 +100,8 @@ says() {
     [ "$(mp2json p.mp | jq -r .playlist_id)" = $'1\n5' ]
     [ "$(mp2json t.mp | jq -r .track_id)" = t ]
     [ "$(mp2json r.mp | jq -c '[.file, .record, .byte, .value]')" = '["s.json",2,36,"{\"pid\":2,\"name\":\"bad \\ud83c\"}"]
-["s.json",3,65,"{\"pid\":\"3\"}"]
-["s.json",4,77,"{\"pid\":4 \"x\"}"]' ]
+["s.json",3,66,"{\"pid\":\"3\"}"]
+["s.json",4,78,"{\"pid\":4 \"x\"}"]' ]
     mp2json r.mp | jq -es 'all(.reason | length > 5)'
 }
 
