@@ -82,13 +82,37 @@ $(BUILD)/packages: pipelines/packages.sh
 	bash pipelines/packages.sh
 	@touch $@
 
+# What lint and tests need besides.
+$(BUILD)/packages-test: pipelines/packages.sh
+	@mkdir -p $(@D)
+	bash pipelines/packages.sh test
+	@touch $@
+
+# ---- install -----------------------------------------------------------------------------------
+## where `make install` puts bin/talkplay, libexec, man pages and schemas
+PREFIX ?= /usr/local
+## put before PREFIX, for packagers
+DESTDIR ?=
+
+.PHONY: install
+install: all ## install under PREFIX: talkplay STAGE ... then runs any stage
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/talkplay share/man/man1 share/talkplay/schemas)
+	install -m 755 pipelines/talkplay $(DESTDIR)$(PREFIX)/bin/talkplay
+	install -m 755 $(PROGRAMS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/libexec/talkplay
+	install -m 644 $(wildcard bin/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard schemas/*) $(DESTDIR)$(PREFIX)/share/talkplay/schemas
+
 # ---- tests -------------------------------------------------------------------------------------
 ## bats files to run instead of all: make test T=tests/kmeans.bats
 T ?=
 
 .PHONY: test
-test: all units ## all tests; ends with "N passed, N failed"
+test: $(if $(strip $(T)),,lint) all units | $(BUILD)/packages-test ## all tests, lint first; ends with "N passed, N failed"
 	BUILD=$(abspath $(BUILD)) tests/run $(T)
+
+.PHONY: lint
+lint: | $(BUILD)/packages-test ## shellcheck, clang-format, warnings of gcc and clang, mandoc, and the project's own rules
+	CPPFLAGS='$(CPPFLAGS) $(PKG_CFLAGS)' WARN='$(WARN)' tests/lint
 
 .PHONY: asan
 asan: ## programs and unit tests with AddressSanitizer and UBSan, in build/asan

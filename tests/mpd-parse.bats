@@ -58,7 +58,6 @@ says() {
 @test "mpd-parse: counts that lie are warned of, counted, and change nothing" {
     slice s.json 0-1 '{"pid":0,"num_tracks":9,"num_albums":2,"num_artists":1,"tracks":[{"track_uri":"a","album_uri":"l","artist_uri":"x"}]}'
     run -0 --separate-stderr mpd-parse -o p.mp s.json
-    # shellcheck disable=SC2154 # bats sets stderr_lines
     [ "${stderr_lines[0]}" = "mpd-parse: s.json: playlist 0: num_tracks says 9, there are 1" ]
     [ "${stderr_lines[1]}" = "mpd-parse: s.json: playlist 0: num_albums says 2, there are 1" ]
     [ "${stderr_lines[2]}" = "mpd-parse: s.json: 0-1 are 2 playlists, there are 1" ]
