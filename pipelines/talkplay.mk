@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# The experiment, from playlists and conversations to a report: read from top to bottom.
+#
+#   source → vectors → music tokens → conversations → text → model → recommendations → figures
+#
+# One line of a recipe is one program; its options are one variable, set here and by $(CONFIG).
+# An artifact is made again when its inputs, its program or its options changed, and only then.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.DEFAULT_GOAL := run
+export LC_ALL := C
+unexport OPENBLAS_CORETYPE
+
+BUILD ?= build
+CONFIG ?= examples/cpcd/config.mk
+include $(CONFIG)
+
+# ---- knobs that every experiment has; $(CONFIG) sets them, the command line overrides -------------
+NAME ?= run
+SEED ?= 1
+THREADS ?= 0
+PARTS ?= 1
+MODALITIES ?= playlist semantic metadata lyrics audio
+RUN ?= $(BUILD)/runs/$(NAME)
+# A folder whose programs come before ours: how a stage is swapped.
+STAGES ?=
+export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PATH)
+
+# ---- bookkeeping: a file for every program and every set of options, touched when it changes ------
+PROGRAMS := mpd-parse mpd-split item2vec text-embed embed-join kmeans tok-map dialog-synth dialog-render \
+    bpe-train tokenize model-init sft-train gen match bm25 prior score
+$(shell mkdir -p $(RUN)/options $(RUN)/log && pipelines/stamps.sh $(RUN)/programs $(PROGRAMS))
+define keep
+ifneq ($$(file <$(RUN)/options/$(1)),$$(strip $$($(1))))
+$$(file >$(RUN)/options/$(1),$$(strip $$($(1))))
+endif
+endef
+# $(call by,PROGRAM,OPTIONS...): what a recipe depends on besides its data.
+by = $(RUN)/programs/$(1) $(2:%=$(RUN)/options/%)
+# stderr goes to the terminal and is kept beside the artifact, outside the sums.
+log = 2> >(tee $(RUN)/log/$(@F).txt >&2)
+
+# ---- source: playlists, tracks, conversations ------------------------------------------------------
+# pipelines/SOURCE.sh writes playlists.mp, tracks.mp and dialogs.mp (empty where there are none) into a folder.
+SOURCE_OPTS ?=
+$(eval $(call keep,SOURCE_OPTS))
+$(RUN)/playlists.mp $(RUN)/tracks.mp $(RUN)/dialogs.mp &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).*) \
+    $(RUN)/options/SOURCE_OPTS
+	pipelines/$(SOURCE).sh $(SOURCE_OPTS) $(RUN)
+
+# ---- vectors: one a track and modality (paper §4.1) ------------------------------------------------
+ITEM2VEC ?= --dim 128
+TEXT_EMBED ?= --dim 128
+$(eval $(call keep,ITEM2VEC))
+$(eval $(call keep,TEXT_EMBED))
+$(RUN)/embedding.playlist.mp: $(RUN)/playlists.mp $(call by,item2vec,ITEM2VEC)
+	item2vec $(ITEM2VEC) --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
+
+TEXT_EMBEDDINGS := $(patsubst %,$(RUN)/embedding.%.mp,$(filter semantic metadata lyrics,$(MODALITIES)))
+$(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed,TEXT_EMBED)
+	text-embed $(TEXT_EMBED) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
+
+EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
+$(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join)
+	embed-join $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)
+
+# ---- music tokens: the nearest of K centroids a modality -------------------------------------------
+KMEANS ?= --clusters 1024
+TOK_MAP ?= --missing impute
+$(eval $(call keep,KMEANS))
+$(eval $(call keep,TOK_MAP))
+CENTROIDS := $(MODALITIES:%=$(RUN)/centroid.%.mp)
+$(CENTROIDS): $(RUN)/centroid.%.mp: $(RUN)/joined.mp $(call by,kmeans,KMEANS)
+	kmeans $(KMEANS) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
+
+$(RUN)/items.mp $(RUN)/codebook.json &: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
+	tok-map $(TOK_MAP) $(CENTROIDS:%=--centroids %) --threads $(THREADS) --report $(RUN)/codebook.json \
+	    -o $(RUN)/items.mp $< $(log)
+
+# ---- conversations: people's, and a seeded simulation over the playlists ---------------------------
+DIALOG_SYNTH ?=
+$(eval $(call keep,DIALOG_SYNTH))
+$(RUN)/synth.mp: $(RUN)/playlists.mp $(RUN)/tracks.mp $(SYNTH_FRAMES) $(call by,dialog-synth,DIALOG_SYNTH)
+	pipelines/parts.sh $(PARTS) $< dialog-synth $(DIALOG_SYNTH) --tracks $(RUN)/tracks.mp --seed $(SEED) >$@ $(log)
+
+# ---- text: chat with music tokens, then ids --------------------------------------------------------
+RENDER ?=
+CONTEXT ?= 1024
+VOCAB ?= 4000
+HUMAN_COPIES ?= 1
+$(foreach o,RENDER CONTEXT VOCAB HUMAN_COPIES,$(eval $(call keep,$(o))))
+parts = pipelines/parts.sh $(PARTS)
+render = $(parts) $(1) dialog-render $(RENDER) --items $(RUN)/items.mp --seed $(2)
+
+$(RUN)/dialogs.train.mp $(RUN)/dialogs.test.mp &: $(RUN)/dialogs.mp $(RUN)/synth.mp
+	mp2json $< | jq -c 'select(.split != "test")' | json2mp -o $(RUN)/dialogs.train.mp
+	mp2json $(if $(SOURCE_DIALOGS),$<,$(RUN)/synth.mp) | jq -c 'select(.split == "test")' | json2mp -o $(RUN)/dialogs.test.mp
+
+# People's conversations are few: each copy shows other tracks of a turn.
+$(RUN)/text.mp: $(RUN)/dialogs.train.mp $(RUN)/synth.mp $(RUN)/playlists.mp $(RUN)/items.mp \
+    $(call by,dialog-render,RENDER HUMAN_COPIES)
+	for i in $$(seq $(HUMAN_COPIES)); do $(call render,$<,$$i); done >$@ $(log)
+	$(call render,$(RUN)/synth.mp,$(SEED)) >>$@ $(log)
+	$(call render,$(RUN)/playlists.mp,$(SEED)) >>$@ $(log)
+
+$(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
+	bpe-train --vocab $(VOCAB) -o $@ $< $(log)
+
+# ---- model: random, or BASE with the music tokens added --------------------------------------------
+MODEL_INIT ?= --clusters 1024
+BASE ?=
+$(foreach o,MODEL_INIT BASE,$(eval $(call keep,$(o))))
+$(RUN)/model.init/model.safetensors: $(if $(BASE),$(BASE)/config.json,$(RUN)/tokenizer.json) \
+    $(call by,model-init,MODEL_INIT BASE)
+	rm -rf $(@D)
+	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D) $(log)
+
+$(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/model.safetensors $(call by,tokenize,CONTEXT)
+	$(parts) $< tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) >$@ $(log)
+
+# ---- training (paper §4.3) -------------------------------------------------------------------------
+SFT_TRAIN ?=
+$(eval $(call keep,SFT_TRAIN))
+$(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROIDS) $(call by,sft-train,SFT_TRAIN)
+	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
+	    --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
+
+# ---- recommendations for every turn of every test conversation that has music ----------------------
+GEN ?= --modality $(subst $() ,$(comma),$(MODALITIES))
+BEAMS ?= 100
+RESPONSE_TOKENS ?= 40
+TOP ?= 100
+comma := ,
+$(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
+$(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/model.safetensors \
+    $(call by,dialog-render,RENDER) $(call by,tokenize,CONTEXT)
+	$(call render,$<,$(SEED)) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
+
+gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED)
+$(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RESPONSE_TOKENS)
+	$(gen) --max-tokens $(RESPONSE_TOKENS) >$@ $(log)
+$(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS)
+	$(gen) --beams $(BEAMS) --no-response >$@ $(log)
+$(RUN)/generation.unmasked.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN)
+	$(gen) --unmasked --no-response >$@ $(log)
+
+$(RUN)/ranking.paper.mp $(RUN)/ranking.search.mp: $(RUN)/ranking.%.mp: $(RUN)/generation.%.mp $(RUN)/items.mp \
+    $(call by,match,TOP)
+	$(parts) $< match --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) >$@ $(log)
