@@ -111,7 +111,8 @@ def spoken_frames($fold):
   | select(.text | words | length <= 16 and all($df[.] >= 3))
   | select(.text | once and (test("[^ -~’]") | not))
   | .role as $role
-  | .text
+  # A greeting in front of a request is a frame of its own.
+  | .text | if test("\\{") then sub("^(hi+|hello|hey|greetings)( there| buddy)?[,.! ]+"; ""; "i") else . end
   | (if $role == "user" then user_intent else (select(words | length <= 10) | assistant_intent) end) as $intent
   | {role: $role, intent: $intent, text: ., source: "cpcd"};
 

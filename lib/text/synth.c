@@ -40,8 +40,8 @@ enum user { SATISFIED, INDIFFERENT, UNSATISFIED };
 /* What is asked for, and the answer. */
 struct request {
     enum intent intent;
-    uint32_t value;      /* which artist or tag */
-    struct str verbatim; /* ASK_MORE: the whole of what is said, where it is given */
+    uint32_t value;   /* which artist or tag */
+    struct str model; /* ASK_LIKE: whose music it should be like */
     uint32_t song[ANSWERS];
     size_t n;
     bool rejected;
@@ -101,19 +101,20 @@ take(struct talk *t)
     return SONG_NONE;
 }
 
-/* Any warm track: of any artist, or any at all. */
+/* Any warm track that was not played: of any artist (then by is that artist) or any at all (IDS_NONE). */
 static uint32_t
-stray(struct talk *t)
+stray(struct talk *t, uint32_t *by)
 {
     const struct catalogue *c = t->s->c;
     const struct postings *p = &c->by_artist;
-    uint32_t song, a;
+    uint32_t song;
 
+    *by = IDS_NONE;
     if (c->n_warm == 0)
         return SONG_NONE;
     if (c->n_live > 0 && chance(t, 0.5)) {
-        a = c->live[rng_below(&t->rng, c->n_live)];
-        song = p->song[p->start[a] + (uint32_t)rng_below(&t->rng, p->start[a + 1] - p->start[a])];
+        *by = c->live[rng_below(&t->rng, c->n_live)];
+        song = p->song[p->start[*by] + (uint32_t)rng_below(&t->rng, p->start[*by + 1] - p->start[*by])];
     } else {
         song = c->warm[rng_below(&t->rng, c->n_warm)];
     }
@@ -127,7 +128,7 @@ negative(struct talk *t)
     const struct catalogue *c = t->s->c;
 
     for (int tries = 0; tries < 20; tries++) {
-        uint32_t song = stray(t);
+        uint32_t by, song = stray(t, &by);
         bool clash = song == SONG_NONE;
 
         for (size_t i = 0; i < t->s->n_pool && !clash; i++) {
@@ -240,7 +241,7 @@ fill_song(struct talk *t, uint32_t song, const struct request *q, bool typed, st
 {
     const struct catalogue *c = t->s->c;
     const struct song *s = &c->song[song];
-    uint32_t artist = q->intent == ASK_ARTIST || q->intent == ASK_LIKE ? q->value : IDS_NONE;
+    uint32_t artist = q->intent == ASK_ARTIST ? q->value : IDS_NONE;
     uint32_t tag = q->intent == ASK_TAG ? q->value : IDS_NONE;
     struct str list = STR("");
     enum status st;
@@ -343,7 +344,7 @@ static enum intent
 choose_intent(struct talk *t, uint32_t song, bool strayed)
 {
     static const int weight[ASK_MORE + 1] = {[ASK_ARTIST] = 42,
-        [ASK_TRACK] = 12,
+        [ASK_TRACK] = 18,
         [ASK_ALBUM] = 3,
         [ASK_TAG] = 14,
         [ASK_YEAR] = 4,
@@ -370,17 +371,20 @@ choose_value(struct talk *t, uint32_t first, uint32_t n)
     return t->s->c->value[first + (chance(t, 0.75) ? 0 : (uint32_t)rng_below(&t->rng, n))].id;
 }
 
+/* Settles how song is asked for. A stray one came by way of an artist, or of itself: mostly that is what is said. */
 static void
-aim(struct talk *t, struct request *q, uint32_t song, bool strayed)
+aim(struct talk *t, struct request *q, uint32_t song, bool strayed, uint32_t by)
 {
     const struct song *s = &t->s->c->song[song];
     const struct song *other;
 
     q->song[q->n++] = song;
-    q->intent = choose_intent(t, song, strayed);
-    if (q->intent == ASK_MORE && t->last.intent == ASK_ARTIST && chance(t, 0.3) &&
-        song_by(t->s->c, song, t->last.value))
-        q->value = t->last.value;
+    if (strayed && by != IDS_NONE) {
+        q->intent = ASK_ARTIST;
+        q->value = by;
+        return;
+    }
+    q->intent = strayed && chance(t, 0.6) ? ASK_TRACK : choose_intent(t, song, strayed);
     if (q->intent == ASK_ARTIST)
         q->value = choose_value(t, s->artist, s->n_artists);
     if (q->intent == ASK_TAG)
@@ -389,7 +393,7 @@ aim(struct talk *t, struct request *q, uint32_t song, bool strayed)
         return;
     other = &t->s->c->song[t->s->pool[rng_below(&t->rng, t->s->n_pool)]];
     if (other->n_artists > 0)
-        q->value = t->s->c->value[other->artist].id;
+        q->model = catalogue_text(t->s->c, t->s->c->value[other->artist].name);
     else
         q->intent = ASK_TRACK;
 }
@@ -406,7 +410,7 @@ word_request(struct talk *t, struct request *q, struct err *err)
     enum status st = fill_song(t, q->song[0], q, true, err);
 
     if (st == OK && q->intent == ASK_LIKE)
-        st = fill_name(t, SLOT_ARTIST, ids_str(c->artists, q->value), NAME_ARTIST, true, err);
+        st = fill_name(t, SLOT_ARTIST, q->model, NAME_ARTIST, true, err);
     if (st == OK && q->intent == ASK_ARTIST && chance(t, 0.2) && (second = take(t)) != SONG_NONE) {
         const struct song *s2 = &c->song[second];
 
@@ -506,12 +510,12 @@ static enum status
 turn(bool *more, struct talk *t, struct err *err)
 {
     struct request q = {0};
-    bool strayed = t->turn > 0 && chance(t, 0.18);
-    uint32_t song = strayed ? stray(t) : take(t);
+    bool strayed = t->turn > 0 && chance(t, 0.22);
+    uint32_t by = IDS_NONE, song = strayed ? stray(t, &by) : take(t);
     enum status st;
 
     if (song == SONG_NONE && t->turn > 0 && chance(t, 0.6)) {
-        song = stray(t);
+        song = stray(t, &by);
         strayed = true;
     }
     if (!(*more = song != SONG_NONE))
@@ -523,7 +527,7 @@ turn(bool *more, struct talk *t, struct err *err)
             st = typing_apply(&t->s->said, 0, &(struct typing){.lower = true}, &t->rng, err);
     } else {
         st = t->last.rejected ? complain(t, err) : react(t, err);
-        aim(t, &q, song, strayed);
+        aim(t, &q, song, strayed, by);
         if (st == OK && q.intent == ASK_MORE && t->s->said.n > 0 && chance(t, 0.4))
             ; /* the reaction alone: "great!" asks for more */
         else if (st == OK)
