@@ -2,7 +2,7 @@
 /*
  * dialog-synth - conversations about playlists, simulated (lib/text/synth.c has the method, memory and cost).
  */
-#include "text/synth.h"
+#include "text/text.h"
 
 struct options {
     double cover, dialogs;

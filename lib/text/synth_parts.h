@@ -6,7 +6,7 @@
 #ifndef SYNTH_PARTS_H
 #define SYNTH_PARTS_H
 
-#include "text/synth.h"
+#include "text/text.h"
 
 /* ---- names (synth_name.c) ---- */
 
