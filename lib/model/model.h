@@ -114,4 +114,108 @@ enum status folder_write(const char *dir, const char *name, const void *bytes, s
 /* Copies NAME between folders; OK without a copy if it is not in from. */
 enum status folder_carry(const char *to, const char *from, const char *name, struct err *err);
 
+/* ---- decoding (decode.c, prefill.c, attend.c) ----
+ *
+ * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt are a cache; those
+ * of what is generated after it a tail, of which many may share one cache. Nothing computed for one sequence depends on the
+ * others of a batch or on the number of threads.
+ */
+struct decoder;
+struct cache;
+struct tail;
+/* Packs the weights: as much memory again as the parameters take. SYSTEM. */
+enum status decoder_new(struct decoder **out, const struct model *m, struct err *err);
+void decoder_free(struct decoder *d);
+/* Room for capacity tokens. */
+enum status cache_new(struct cache **out, const struct decoder *d, size_t capacity, struct err *err);
+void cache_free(struct cache *a);
+size_t cache_tokens(const struct cache *a);
+enum status tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err *err);
+void tail_free(struct tail *t);
+/* to becomes a copy of from, which must fit. */
+void tail_copy(struct tail *to, const struct tail *from, const struct decoder *d);
+
+/* A sequence of token ids. */
+struct id_span {
+    const int32_t *ids;
+    size_t n;
+};
+/*
+ * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's capacity; what several
+ * begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
+ */
+enum status decoder_prompts(
+    float *logits, struct decoder *d, struct cache *const *caches, const struct id_span *prompts, size_t n, struct err *err);
+/* Appends tokens, at least one, to a tail that follows a filled cache. */
+struct sequence {
+    struct cache *cache;
+    struct tail *tail;
+    struct id_span more;
+};
+/* The same for n sequences, those of one cache beside each other: logits (n, V) after the last token of each. SYSTEM. */
+enum status decoder_extend(float *logits, struct decoder *d, const struct sequence *seqs, size_t n, struct err *err);
+
+/* ---- drawing a token (sample.c) ---- */
+
+struct draw_options {
+    double temperature, top_p, penalty; /* above 0; in (0, 1]; above 0, 1 for none */
+    bool greedy;                        /* the likeliest token; penalty and masks hold */
+};
+struct sampler; /* scratch memory of one thread */
+enum status sampler_new(struct sampler **out, size_t V, struct err *err);
+void sampler_free(struct sampler *s);
+/*
+ * Draws from logits (V) one token whose allowed[] is not 0 (NULL: any). The penalty is for the tokens of before and after. Uses one number of
+ * rng, none if greedy. DATA where nothing is allowed or nothing is finite.
+ */
+enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits, const uint8_t *allowed,
+    struct id_span before, struct id_span after, const struct draw_options *o, struct rng *rng, struct err *err);
+
+/* ---- music and words (grammar.c, beam.c, generate.c) ---- */
+
+#define GRAMMAR_MAX_SLOTS 16
+/* A block: start, then a token of at least one slot, slots in order and each at most once, then end. */
+struct grammar {
+    int32_t start, end;
+    size_t n_slots;
+    uint8_t *slot; /* (V) 1 + the slot that a token is of; 0 for others, start and end among them */
+};
+struct generate_options {
+    struct draw_options draw;
+    uint64_t seed;
+    const struct grammar *grammar; /* NULL: text alone, nothing masked */
+    size_t samples, beams;         /* beams 0: samples; else samples is not looked at */
+    size_t max_tokens;             /* of the words; 0 for none */
+    bool masked;
+    bool decide; /* the model's first token decides whether there is music; else there is */
+};
+/* tokens behind start: of slots, then end; a malformed one (never if masked) has whatever was drawn. */
+struct candidate {
+    double logprob; /* natural logarithm of the unmasked probability at temperature 1 of all its tokens */
+    size_t n;
+    int32_t *token;
+    bool malformed;
+};
+struct generation {
+    size_t n_candidates; /* best first; 0 only if the model decided so, or without a grammar */
+    struct candidate *candidate;
+    size_t n_words;
+    int32_t *word; /* without the token that ended them */
+};
+void generation_fini(struct generation *g);
+struct request {
+    struct id_span prompt; /* 1 … generate_room tokens below V */
+    struct str id;         /* draws come from (seed, id) */
+};
+/* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at all. */
+size_t generate_room(const struct model *m, const struct generate_options *o);
+/* How many requests a batch should have, for memory's sake; what comes out does not depend on it. At least 1. */
+size_t generate_batch(const struct model *m, const struct generate_options *o);
+/*
+ * Generates for n requests at once: first the block, by samples or beams, then words after the first candidate, until
+ * an end of the model's or max_tokens or its last position. out[] is filled, to be freed by generation_fini. SYSTEM, DATA (sampler_draw).
+ */
+enum status generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
+    const struct generate_options *o, struct err *err);
+
 #endif

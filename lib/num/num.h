@@ -46,6 +46,11 @@ double vec_norm(const float *x, size_t n);
 /* Scales x to length 1; false (and x unchanged) where its length is 0. */
 bool vec_unit(float *x, size_t n);
 void vec_axpy(float *y, float a, const float *x, size_t n); /* y += a x */
+float vec_max(const float *x, size_t n);                    /* -INFINITY if n is 0 */
+/* y = exp(x), y may be x; relative error below 3e-7, 0 below -87.3 (so of -INFINITY too) (exp.c) */
+void vec_exp(float *y, const float *x, size_t n);
+/* log of the sum of exp(x); -INFINITY if n is 0. NaN anywhere gives NaN. */
+double vec_logsumexp(const float *x, size_t n);
 
 /* ---- matrix products (mat.c); row-major ---- */
 
@@ -69,5 +74,11 @@ void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size
 size_t mat_pack_size(size_t N, size_t K);
 void mat_pack(float *P, const float *W, size_t N, size_t K);
 void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, size_t K);
+
+/*
+ * C (M,N) += A (M,K) B (K,N) on the calling thread: each element is one chain of multiply-adds over k, so its bits depend on its row
+ * of A and its column of B alone. For attention over keys and values where they lie (chain.c).
+ */
+void mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
 #endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decoding: the Llama 3 forward pass (Grattafiori et al. 2024, §3.2) with keys and values kept.
+ *
+ * A token's row meets the others in attention only, and there in an order that its own positions set: what it gives does not
+ * depend on what shares its batch, nor on the number of threads. Matrices are packed once (mat_packed_rows). Prompts of a
+ * batch are sorted; of each only what its neighbour does not begin with is computed, layer by layer, and the rest copied. The prefix
+ * that a batch has in common is kept for the next one.
+ *
+ * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the weights twice (as they were loaded, and
+ * packed), 2 L G E floats a position of a cache, and D + 2 H E + 2 F floats a row in flight.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/decode.h"
+
+/* ---- caches ---- */
+
+static size_t
+vectors(size_t n)
+{
+    return (n + VECTOR - 1) / VECTOR * VECTOR;
+}
+
+enum status
+cache_new(struct cache **out, const struct decoder *d, size_t capacity, struct err *err)
+{
+    const struct model_config *c = &d->m->config;
+    struct cache *a = calloc(1, sizeof *a);
+    size_t rows, k, v;
+
+    *out = NULL;
+    if (a == NULL)
+        return err_memory(err);
+    a->cap = vectors(capacity > 0 ? capacity : 1);
+    if (size_mul(&rows, c->L * c->G, a->cap) && size_mul(&k, rows, c->E) && size_mul(&v, rows, d->P)) {
+        a->ids = calloc(a->cap, sizeof *a->ids);
+        /* Zeros: what lies behind the last position is multiplied by a weight of 0, and must be finite. */
+        a->k = calloc(k, sizeof(float));
+        a->v = calloc(v, sizeof(float));
+    }
+    if (a->ids == NULL || a->k == NULL || a->v == NULL) {
+        cache_free(a);
+        return err_memory(err);
+    }
+    *out = a;
+    return OK;
+}
+
+void
+cache_free(struct cache *a)
+{
+    if (a == NULL)
+        return;
+    free(a->ids);
+    free(a->k);
+    free(a->v);
+    free(a);
+}
+
+size_t
+cache_tokens(const struct cache *a)
+{
+    return a->n;
+}
+
+enum status
+tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err *err)
+{
+    const struct model_config *c = &d->m->config;
+    struct tail *t = calloc(1, sizeof *t);
+    size_t count;
+
+    *out = NULL;
+    if (t == NULL)
+        return err_memory(err);
+    t->cap = capacity;
+    if (size_mul(&count, capacity, 2 * c->L * c->G * c->E))
+        t->kv = malloc(count == 0 ? 1 : count * sizeof(float));
+    if (t->kv == NULL) {
+        free(t);
+        return err_memory(err);
+    }
+    *out = t;
+    return OK;
+}
+
+void
+tail_free(struct tail *t)
+{
+    if (t == NULL)
+        return;
+    free(t->kv);
+    free(t);
+}
+
+void
+tail_copy(struct tail *to, const struct tail *from, const struct decoder *d)
+{
+    const struct model_config *c = &d->m->config;
+
+    to->n = from->n;
+    memcpy(to->kv, from->kv, from->n * 2 * c->L * c->G * c->E * sizeof(float));
+}
+
+void
+cache_copy(struct cache *to, const struct cache *from, size_t n, size_t l, const struct decoder *d)
+{
+    const struct model_config *c = &d->m->config;
+
+    for (size_t g = l * c->G; g < (l + 1) * c->G; g++) {
+        for (size_t e = g * c->E; e < (g + 1) * c->E; e++)
+            memcpy(to->k + e * to->cap, from->k + e * from->cap, n * sizeof(float));
+        memcpy(to->v + g * to->cap * d->P, from->v + g * from->cap * d->P, n * d->P * sizeof(float));
+    }
+}
+
+/* ---- the model, packed ---- */
+
+static float *
+pack(float **next, const float *w, size_t rows, size_t cols, bool count_only, size_t *count)
+{
+    size_t size = vectors(mat_pack_size(rows, cols));
+    float *p = *next;
+
+    *count += size;
+    if (count_only)
+        return NULL;
+    mat_pack(p, w, rows, cols);
+    *next += size;
+    return p;
+}
+
+/* Walks all matrices: once to count, once to pack. */
+static size_t
+pack_all(struct decoder *d, bool count_only)
+{
+    const struct model_config *c = &d->m->config;
+    const struct params *p = d->m->params;
+    size_t count = 0, q = c->H * c->E, kv = c->G * c->E;
+    float *next = d->block;
+
+    for (size_t l = 0; l < c->L; l++) {
+        const struct model_layer *w = &p->layer[l];
+        struct packed_layer *o = &d->layer[l];
+
+        o->qkv[0] = pack(&next, w->wq, q, c->D, count_only, &count);
+        o->qkv[1] = pack(&next, w->wk, kv, c->D, count_only, &count);
+        o->qkv[2] = pack(&next, w->wv, kv, c->D, count_only, &count);
+        o->wo = pack(&next, w->wo, c->D, q, count_only, &count);
+        o->gate = pack(&next, w->w_gate, c->F, c->D, count_only, &count);
+        o->up = pack(&next, w->w_up, c->F, c->D, count_only, &count);
+        o->down = pack(&next, w->w_down, c->D, c->F, count_only, &count);
+    }
+    d->head = pack(&next, p->head, c->V, c->D, count_only, &count);
+    return count;
+}
+
+static enum status
+tables(struct decoder *d, struct err *err)
+{
+    const struct model_config *c = &d->m->config;
+    size_t count;
+
+    if (!size_mul(&count, c->max_positions, c->E / 2) || (d->cos = calloc(count, sizeof(float))) == NULL ||
+        (d->sin = calloc(count, sizeof(float))) == NULL)
+        return err_memory(err);
+    rope_table(d->cos, d->sin, c, 0, c->max_positions);
+    return OK;
+}
+
+enum status
+decoder_new(struct decoder **out, const struct model *m, struct err *err)
+{
+    struct decoder *d = calloc(1, sizeof *d);
+    enum status st;
+
+    *out = NULL;
+    if (d == NULL)
+        return err_memory(err);
+    d->m = m;
+    d->P = vectors(m->config.E);
+    d->layer = calloc(m->config.L, sizeof *d->layer);
+    if (d->layer == NULL)
+        st = err_memory(err);
+    else if ((d->block = aligned_alloc(64, pack_all(d, true) * sizeof(float))) == NULL)
+        st = err_memory(err);
+    else
+        st = tables(d, err);
+    if (st != OK) {
+        decoder_free(d);
+        return st;
+    }
+    pack_all(d, false);
+    *out = d;
+    return OK;
+}
+
+void
+decoder_free(struct decoder *d)
+{
+    if (d == NULL)
+        return;
+    cache_free(d->memo);
+    free(d->layer);
+    free(d->block);
+    free(d->cos);
+    free(d->sin);
+    free(d);
+}
+
+/* ---- the network ---- */
+
+struct work {
+    float *x, *h, *q, *k, *v, *a, *gate, *up;
+};
+
+static void
+work_free(struct work *w)
+{
+    free(w->x);
+    free(w->h);
+    free(w->q);
+    free(w->k);
+    free(w->v);
+    free(w->a);
+    free(w->gate);
+    free(w->up);
+}
+
+static enum status
+work_new(struct work *w, const struct model_config *c, size_t n, struct err *err)
+{
+    size_t q = c->H * c->E, kv = c->G * c->E;
+
+    w->x = calloc(n, c->D * sizeof(float));
+    w->h = calloc(n, c->D * sizeof(float));
+    w->q = calloc(n, q * sizeof(float));
+    w->k = calloc(n, kv * sizeof(float));
+    w->v = calloc(n, kv * sizeof(float));
+    w->a = calloc(n, q * sizeof(float));
+    w->gate = calloc(n, c->F * sizeof(float));
+    w->up = calloc(n, c->F * sizeof(float));
+    if (w->x && w->h && w->q && w->k && w->v && w->a && w->gate && w->up)
+        return OK;
+    work_free(w);
+    return err_memory(err);
+}
+
+/* Root mean square norm (Zhang, Sennrich 2019) of n rows. */
+static void
+norm_rows(float *out, const float *x, const float *weight, size_t n, size_t D, double eps)
+{
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n > 64)
+    for (size_t i = 0; i < n; i++) {
+        double length = vec_norm(x + i * D, D);
+        float scale = (float)(1 / sqrt(length * length / (double)D + eps));
+
+        for (size_t j = 0; j < D; j++)
+            out[i * D + j] = x[i * D + j] * scale * weight[j];
+    }
+}
+
+/* Rotary embedding (Su et al. 2021) of count heads, in transformers' order: element i turns with element i + E/2. */
+static void
+rotate(float *x, const struct decoder *d, size_t count, size_t position)
+{
+    size_t half = d->m->config.E / 2;
+    const float *cs = d->cos + position * half, *sn = d->sin + position * half;
+
+    for (size_t h = 0; h < count; h++, x += 2 * half)
+        for (size_t i = 0; i < half; i++) {
+            float a = x[i], b = x[i + half];
+
+            x[i] = a * cs[i] - b * sn[i];
+            x[i + half] = b * cs[i] + a * sn[i];
+        }
+}
+
+/* Puts the key and value of row r where attention finds them. */
+static void
+keep(const struct row *r, const float *k, const float *v, const struct decoder *d, size_t l)
+{
+    const struct model_config *c = &d->m->config;
+    size_t kv = c->G * c->E;
+
+    if (r->tail != NULL) {
+        float *to = r->tail->kv + ((r->n_tail - 1) * c->L + l) * 2 * kv;
+
+        memcpy(to, k, kv * sizeof(float));
+        memcpy(to + kv, v, kv * sizeof(float));
+        return;
+    }
+    for (size_t g = 0; g < c->G; g++) {
+        size_t at = (l * c->G + g) * r->cache->cap, p = r->n_cache - 1;
+
+        for (size_t e = 0; e < c->E; e++)
+            r->cache->k[at * c->E + e * r->cache->cap + p] = k[g * c->E + e];
+        memcpy(r->cache->v + (at + p) * d->P, v + g * c->E, c->E * sizeof(float));
+    }
+}
+
+static enum status
+attention(struct work *w, const struct decoder *d, size_t l, const struct row *rows, size_t n,
+    const struct share *shares, size_t n_shares, struct err *err)
+{
+    const struct model_config *c = &d->m->config;
+    const struct packed_layer *p = &d->layer[l];
+    size_t q = c->H * c->E, kv = c->G * c->E;
+    enum status st;
+
+    norm_rows(w->h, w->x, d->m->params->layer[l].attn_norm, n, c->D, c->norm_eps);
+    mat_packed_rows(w->q, w->h, p->qkv[0], n, q, c->D);
+    mat_packed_rows(w->k, w->h, p->qkv[1], n, kv, c->D);
+    mat_packed_rows(w->v, w->h, p->qkv[2], n, kv, c->D);
+    for (size_t i = 0; i < n; i++) {
+        rotate(w->q + i * q, d, c->H, rows[i].position);
+        rotate(w->k + i * kv, d, c->G, rows[i].position);
+        keep(&rows[i], w->k + i * kv, w->v + i * kv, d, l);
+    }
+    for (size_t i = 0; i < n_shares; i++)
+        if (shares[i].n > 0)
+            cache_copy(shares[i].to, shares[i].from, shares[i].n, l, d);
+    if ((st = attend(w->a, w->q, d, l, rows, n, err)) != OK)
+        return st;
+    mat_packed_rows(w->h, w->a, p->wo, n, c->D, q);
+    for (size_t i = 0; i < n * c->D; i++)
+        w->x[i] += w->h[i];
+    return OK;
+}
+
+/* SwiGLU (Shazeer 2020). */
+static void
+feed_forward(struct work *w, const struct decoder *d, size_t l, size_t n)
+{
+    const struct model_config *c = &d->m->config;
+    const struct packed_layer *p = &d->layer[l];
+
+    norm_rows(w->h, w->x, d->m->params->layer[l].ffn_norm, n, c->D, c->norm_eps);
+    mat_packed_rows(w->gate, w->h, p->gate, n, c->F, c->D);
+    mat_packed_rows(w->up, w->h, p->up, n, c->F, c->D);
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n > 64)
+    for (size_t i = 0; i < n; i++) {
+        float *g = w->gate + i * c->F, *u = w->up + i * c->F;
+
+        for (size_t j = 0; j < c->F; j++) {
+            u[j] *= g[j];
+            g[j] = -g[j];
+        }
+        vec_exp(g, g, c->F);
+        for (size_t j = 0; j < c->F; j++)
+            u[j] /= 1 + g[j];
+    }
+    mat_packed_rows(w->h, w->up, p->down, n, c->D, c->F);
+    for (size_t i = 0; i < n * c->D; i++)
+        w->x[i] += w->h[i];
+}
+
+enum status
+decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n, const struct share *shares,
+    size_t n_shares, const size_t *last, size_t n_last, struct err *err)
+{
+    const struct model_config *c = &d->m->config;
+    const struct params *p = d->m->params;
+    struct work w = {0};
+    enum status st;
+
+    if ((st = work_new(&w, c, n, err)) != OK)
+        return st;
+    for (size_t i = 0; i < n; i++)
+        memcpy(w.x + i * c->D, p->embed + (size_t)rows[i].token * c->D, c->D * sizeof(float));
+    for (size_t l = 0; l < c->L; l++) {
+        if ((st = attention(&w, d, l, rows, n, shares, n_shares, err)) != OK)
+            goto out;
+        feed_forward(&w, d, l, n);
+    }
+    for (size_t i = 0; i < n_last; i++)
+        memcpy(w.h + i * c->D, w.x + last[i] * c->D, c->D * sizeof(float));
+    norm_rows(w.h, w.h, p->norm, n_last, c->D, c->norm_eps);
+    mat_packed_rows(logits, w.h, d->head, n_last, c->V, c->D);
+out:
+    work_free(&w);
+    return st;
+}

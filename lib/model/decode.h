@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decode - what the files of decoding share: the caches and one pass of the network over rows. Private to lib/model. */
+#ifndef DECODE_H
+#define DECODE_H
+
+#include "model/model.h"
+
+/* Keys and values of a prompt: keys transposed, (L, G, E, cap), values (L, G, cap, P), P being E in whole vectors. */
+struct cache {
+    size_t n, cap; /* tokens held, and room for; cap in whole vectors */
+    int32_t *ids;  /* (cap): which tokens */
+    float *k, *v;
+};
+
+/* Keys and values of what follows a prompt: (cap, L, 2, G*E), so that the first n tokens are one piece of memory. */
+struct tail {
+    size_t n, cap;
+    float *kv;
+};
+
+#define VECTOR 16 /* caches are laid out in whole vectors of so many floats */
+
+struct packed_layer {
+    float *qkv[3], *wo, *gate, *up, *down;
+};
+
+struct decoder {
+    const struct model *m;
+    size_t P;                   /* E, rounded up to whole vectors */
+    struct packed_layer *layer; /* pieces of block */
+    float *head, *block;
+    float *cos, *sin;   /* (max_positions, E/2) */
+    struct cache *memo; /* of the prefix that the prompts seen last have in common */
+};
+
+/* One token on its way through the network. */
+struct row {
+    int32_t token;
+    size_t position;
+    struct cache *cache;
+    size_t n_cache; /* positions of cache that it sees; its own is the last of them if tail is NULL */
+    struct tail *tail;
+    size_t n_tail; /* positions of tail that it sees, its own the last */
+};
+
+/* The first n positions of from are also those of to. */
+struct share {
+    struct cache *to;
+    const struct cache *from;
+    size_t n;
+};
+
+/*
+ * Passes rows through the network, filling their caches, and what is shared after them, in the order given. Rows of one cache stand
+ * together. logits (n_last, V) are those of the rows numbered last[].
+ */
+enum status decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n, const struct share *shares,
+    size_t n_shares, const size_t *last, size_t n_last, struct err *err);
+
+/* Positions 0 … n-1 of layer l of to become those of from. */
+void cache_copy(struct cache *to, const struct cache *from, size_t n, size_t l, const struct decoder *d);
+
+/*
+ * Attention (attend.c): A (n, H*E) of queries Q (n, H*E), both after the rotary embedding, in layer l. SYSTEM.
+ */
+enum status attend(
+    float *A, const float *Q, const struct decoder *d, size_t l, const struct row *rows, size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * C += A B for small matrices that lie inside larger ones, as attention has them: on the calling thread, nothing packed.
+ *
+ * Every element of C is one chain of multiply-adds over k = 0, 1, … that begins with what was there. So its bits depend on its row
+ * of A and its column of B alone, and rows of zeros at the end of B, or zeros at the end of A's row, leave them as they are. A
+ * block of C is held in registers; B must be readable in whole vectors only up to column N. 2MNK operations.
+ */
+#include "num/num.h"
+
+#include <string.h>
+
+#define WIDTH 16 /* floats of a vector */
+#define ROWS 8   /* of a block */
+#define VECS 2   /* vectors a row of a block */
+
+typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* m (≤ ROWS) rows of v (≤ VECS) vectors: constants where it is called. */
+INLINE void
+block(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t v, size_t K)
+{
+    vec acc[ROWS][VECS];
+
+    for (size_t i = 0; i < m; i++)
+        memcpy(acc[i], C + i * ldc, v * sizeof(vec));
+    for (size_t k = 0; k < K; k++) {
+        vec b[VECS];
+
+        memcpy(b, B + k * ldb, v * sizeof(vec));
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < v; j++)
+                acc[i][j] += A[i * lda + k] * b[j];
+    }
+    for (size_t i = 0; i < m; i++)
+        memcpy(C + i * ldc, acc[i], v * sizeof(vec));
+}
+
+INLINE void
+stripe(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t v, size_t K)
+{
+    size_t i = 0;
+
+    for (; i + ROWS <= M; i += ROWS)
+        block(C + i * ldc, ldc, A + i * lda, lda, B, ldb, ROWS, v, K);
+    for (; i < M; i++)
+        block(C + i * ldc, ldc, A + i * lda, lda, B, ldb, 1, v, K);
+}
+
+void
+mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K)
+{
+    size_t j = 0;
+
+    for (; j + VECS * WIDTH <= N; j += VECS * WIDTH)
+        stripe(C + j, ldc, A, lda, B + j, ldb, M, VECS, K);
+    for (; j + WIDTH <= N; j += WIDTH)
+        stripe(C + j, ldc, A, lda, B + j, ldb, M, 1, K);
+    for (; j < N; j++)
+        for (size_t i = 0; i < M; i++) {
+            float acc = C[i * ldc + j];
+
+            for (size_t k = 0; k < K; k++)
+                acc = __builtin_fmaf(A[i * lda + k], B[k * ldb + j], acc);
+            C[i * ldc + j] = acc;
+        }
+}

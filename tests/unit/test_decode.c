@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decoding with caches against model_logits, which has none; alone against in a batch, to the last bit; 1 thread against 4.
+ */
+#include "tiny.h"
+#include "unit.h"
+
+enum { PROMPTS = 6, LONGEST = 40 };
+
+static int32_t text[PROMPTS][LONGEST];
+static size_t length[PROMPTS] = {40, 17, 1, 30, 17, 25};
+
+/* Prompts with a common beginning of 5, some with more; 1 and 4 are the same. */
+static void
+make_prompts(void)
+{
+    struct rng rng = rng_seed(3, 3);
+
+    for (size_t i = 0; i < PROMPTS; i++)
+        for (size_t t = 0; t < LONGEST; t++)
+            text[i][t] = i > 0 && (t < 5 || (i == 3 && t < 20)) ? text[0][t] : (int32_t)rng_below(&rng, TINY_V);
+    memcpy(text[4], text[1], sizeof text[1]);
+}
+
+static double
+distance(const float *a, const float *b, size_t n)
+{
+    double worst = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double e = fabs((double)a[i] - (double)b[i]);
+
+        worst = !(e <= worst) ? e : worst;
+    }
+    return worst;
+}
+
+/* Logits of all prompts, each in its batch of the size given, then after three more tokens each. */
+static bool
+decode_all(float *first, float *later, const struct model *m, size_t batch)
+{
+    struct decoder *d = NULL;
+    struct cache *cache[PROMPTS] = {0};
+    struct tail *tail[PROMPTS] = {0};
+    struct id_span prompt[PROMPTS];
+    struct sequence seq[PROMPTS];
+    int32_t more[3] = {5, 9, 2};
+    bool fine = decoder_new(&d, m, NULL) == OK;
+
+    for (size_t i = 0; fine && i < PROMPTS; i++) {
+        prompt[i] = (struct id_span){text[i], length[i]};
+        fine = cache_new(&cache[i], d, length[i], NULL) == OK && tail_new(&tail[i], d, 3, NULL) == OK;
+    }
+    for (size_t i = 0; fine && i < PROMPTS; i += batch) {
+        fine = decoder_prompts(first + i * TINY_V, d, cache + i, prompt + i, batch, NULL) == OK;
+        for (size_t k = 0; k < batch; k++)
+            seq[k] = (struct sequence){cache[i + k], tail[i + k], {more, 1 + (i + k) % 2}};
+        fine = fine && decoder_extend(later + i * TINY_V, d, seq, batch, NULL) == OK;
+        for (size_t k = 0; k < batch; k++)
+            seq[k].more = (struct id_span){more + 1 + (i + k) % 2, 2 - (i + k) % 2};
+        fine = fine && decoder_extend(later + i * TINY_V, d, seq, batch, NULL) == OK;
+    }
+    for (size_t i = 0; i < PROMPTS; i++) {
+        cache_free(cache[i]);
+        tail_free(tail[i]);
+    }
+    decoder_free(d);
+    return fine;
+}
+
+static void
+against_whole(const struct model *m, const float *first, const float *later)
+{
+    static float whole[64 * TINY_V];
+    double worst = 0, worst_later = 0, e;
+
+    for (size_t i = 0; i < PROMPTS; i++) {
+        int32_t ids[64];
+        size_t n = length[i];
+
+        memcpy(ids, text[i], n * sizeof *ids);
+        ids[n] = 5;
+        ids[n + 1] = 9;
+        ids[n + 2] = 2;
+        if (model_logits(whole, m, ids, n + 3, NULL) != OK)
+            CHECK(false, "model_logits runs");
+        e = distance(first + i * TINY_V, whole + (n - 1) * TINY_V, TINY_V);
+        worst = !(e <= worst) ? e : worst;
+        e = distance(later + i * TINY_V, whole + (n + 2) * TINY_V, TINY_V);
+        worst_later = !(e <= worst_later) ? e : worst_later;
+    }
+    CHECK(worst <= 2e-5, "prompts: the logits of the whole-sequence pass (error %.1e)", worst);
+    CHECK(worst_later <= 2e-5, "tokens appended in pieces: the logits of the whole-sequence pass (error %.1e)",
+        worst_later);
+}
+
+int
+main(void)
+{
+    static float first[3][PROMPTS * TINY_V], later[3][PROMPTS * TINY_V];
+    struct model *m;
+
+    num_init(1);
+    make_prompts();
+    m = tiny_model(1, 0.3);
+    CHECK(m != NULL, "a tiny model is made");
+    CHECK(decode_all(first[0], later[0], m, PROMPTS), "a batch of prompts with shared beginnings decodes");
+    CHECK(distance(first[0], first[0] + TINY_V, TINY_V) > 0.01, "prompts differ in their logits");
+    against_whole(m, first[0], later[0]);
+    CHECK(decode_all(first[1], later[1], m, 1), "the same prompts decode one by one");
+    CHECK(memcmp(first[0], first[1], sizeof first[0]) == 0, "a prompt alone has the bits that it has in a batch");
+    CHECK(memcmp(later[0], later[1], sizeof later[0]) == 0, "so have the tokens after it");
+    num_init(4);
+    CHECK(decode_all(first[2], later[2], m, 2), "they decode in pairs on 4 threads");
+    CHECK(memcmp(first[0], first[2], sizeof first[0]) == 0 && memcmp(later[0], later[2], sizeof later[0]) == 0,
+        "pairs on 4 threads have the same bits");
+    model_free(m);
+    return unit_done();
+}
