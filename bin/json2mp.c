@@ -5,7 +5,6 @@
  * Values may follow each other with or without line breaks between them, so a pretty-printed one is fine, too. Where one ends
  * is found by counting brackets; then simdjson reads it. Memory: the longest value.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,35 +139,17 @@ convert_all(struct source *in, struct json_parser *parser, const char *const *ve
     }
 }
 
-/* The keys whose arrays are vectors: those that always are, then the user's. */
-static const char **
-vector_keys(const struct opt_list *more)
-{
-    size_t n = 0, i = 0;
-    const char **keys;
-    struct err err;
-
-    while (rec_vector_keys[n] != NULL)
-        n++;
-    if ((keys = calloc(n + more->n + 1, sizeof(*keys))) == NULL)
-        cli_must(err_memory(&err), &err);
-    for (; i < n; i++)
-        keys[i] = rec_vector_keys[i];
-    for (; i < n + more->n; i++)
-        keys[i] = more->item[i - n];
-    return keys;
-}
-
 int
 main(int argc, char **argv)
 {
     struct options o;
     struct stage *s = stage_start(argc, argv, &program, &o);
-    const char **vectors = vector_keys(&o.vector);
-    struct json_parser *parser;
     struct source in = {.stage = s};
+    struct json_parser *parser;
     struct err err;
+    const char **vectors = rec_vector_list(&o.vector, &err);
 
+    cli_must(vectors != NULL ? OK : SYSTEM, &err);
     cli_must(json_parser_new(&parser, &err), &err);
     for (FILE *f; (f = stage_input(&in.name, s)) != NULL;) {
         in.fd = fileno(f);

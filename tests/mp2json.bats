@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # mp2json and json2mp: inverses of each other, and what neither lets through. Expected bytes are by hand from the MessagePack
 # specification.
+# shellcheck disable=SC2154 # run sets stderr
 load helper
 
 # back FILE: FILE, a canonical stream, survives the way through JSON.
@@ -107,7 +108,7 @@ END
 
 @test "mp2json: refuses what JSON has no form for, naming the place" {
     while IFS='|' read -r bytes message; do
-        printf "$bytes" >a.mp
+        printf '%b' "$bytes" >a.mp
         run -65 --separate-stderr mp2json a.mp
         [ "$output" = "" ]
         [ "$stderr" = "mp2json: a.mp: record 1, byte 0: $message" ] || { echo "got: $stderr" && false; }

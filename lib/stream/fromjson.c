@@ -13,6 +13,21 @@
 
 const char *const rec_vector_keys[] = {"vector", "playlist", "semantic", "metadata", "lyrics", "audio", NULL};
 
+const char **
+rec_vector_list(const struct opt_list *more, struct err *err)
+{
+    size_t n = sizeof(rec_vector_keys) / sizeof(rec_vector_keys[0]) - 1;
+    const char **keys = calloc(n + more->n + 1, sizeof(*keys));
+
+    if (keys == NULL) {
+        (void)err_memory(err);
+        return NULL;
+    }
+    for (size_t i = 0; i < n + more->n; i++)
+        keys[i] = i < n ? rec_vector_keys[i] : more->item[i - n];
+    return keys;
+}
+
 struct walk {
     struct rec_writer *w;
     const char *const *vectors; /* keys, NULL behind the last */

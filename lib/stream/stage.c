@@ -159,6 +159,12 @@ stage_verbose(const struct stage *s)
     return s->o.verbose;
 }
 
+bool
+stage_rejects(const struct stage *s)
+{
+    return s->rejects != NULL;
+}
+
 uint64_t
 stage_limit(const struct stage *s)
 {
@@ -176,6 +182,26 @@ stage_operands(char ***operands, const struct stage *s)
 {
     *operands = s->operands;
     return s->n_operands;
+}
+
+const char *
+stage_take(struct stage *s, const char *what)
+{
+    const char *first = s->operands[0];
+    struct err err;
+
+    if (s->operands == standard_input) {
+        (void)err_set(&err, USAGE, "%s is missing; usage: %s [options] %s (try --help)", what, s->program->name,
+            s->program->operands);
+        cli_die(&err);
+    }
+    s->operands++;
+    if (--s->n_operands == 0) {
+        s->operands = standard_input;
+        s->n_operands = 1;
+    }
+    s->total_bytes = size_of_inputs(s->operands, s->n_operands);
+    return first;
 }
 
 struct rec_writer *

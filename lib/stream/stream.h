@@ -162,6 +162,10 @@ void put_key(struct rec_writer *w, struct str key); /* the next put_* with key N
 /* Every pair of map whose key is not in skip (a list that ends with NULL; or NULL). */
 void put_rest(struct rec_writer *w, const msgpack_object *map, const char *const *skip);
 enum status rec_end(struct rec_writer *w, struct err *err);
+/* A writer without a file, for round trips: what it has so far, borrowed until it is written to again, and none again. */
+enum status rec_in_memory(struct rec_writer **out, struct err *err);
+struct str rec_memory(const struct rec_writer *w);
+void rec_empty(struct rec_writer *w);
 /* Bytes as they are, for outputs that are not records. */
 enum status rec_raw(struct rec_writer *w, const void *bytes, size_t n, struct err *err);
 /* Hands what is buffered to the system now. */
@@ -225,6 +229,8 @@ size_t json_number_f32(char out[32], float x);
 enum status rec_to_json(struct buf *out, const msgpack_object *o, struct err *err);
 /* The keys that hold vectors in the stream's own records: vector and the modalities; NULL behind the last. */
 extern const char *const rec_vector_keys[];
+/* Those and more, NULL behind the last: the caller frees the array, the strings are borrowed. NULL without memory. */
+const char **rec_vector_list(const struct opt_list *more, struct err *err);
 /* Writes a JSON object as one record. An array of numbers under a key of vectors (NULL behind the last) becomes a vector. DATA,
  * naming the place: not an object, nested deeper than REC_MAX_DEPTH, a number beyond float32 in a vector. */
 enum status rec_from_json(struct rec_writer *w, struct json object, const char *const *vectors, struct err *err);
@@ -238,6 +244,16 @@ struct json_cut {
 /* Goes on over the n bytes from the value's start: OK when it is whole, END when more bytes are needed (or the input's end
  * completes a number). Brackets are counted and not matched: json_parse judges. */
 enum status json_cut(struct json_cut *c, const char *p, size_t n);
+
+/* ---- what a record should be (schema.c, schemacheck.c) ---- */
+
+/* A JSON Schema in the part that is understood here (schema.c names the keywords); any other keyword is DATA. */
+struct schema;
+enum status schema_load(struct schema **out, const char *path, struct err *err);
+enum status schema_parse(struct schema **out, struct str text, struct err *err);
+void schema_free(struct schema *s);
+/* DATA with the first fault and its path: "turns[3].role: expected one of "user", "music", "assistant", got "dj"". */
+enum status schema_check(const struct schema *s, const msgpack_object *o, struct err *err);
 
 /* ---- the frame of a stage (stage.c) ----
  *
@@ -270,9 +286,12 @@ struct stage *stage_start(int argc, char **argv, const struct program *p, void *
 uint64_t stage_seed(const struct stage *s);
 int stage_threads(const struct stage *s);
 bool stage_verbose(const struct stage *s);
+bool stage_rejects(const struct stage *s);   /* whether --rejects was given */
 uint64_t stage_limit(const struct stage *s); /* UINT64_MAX without --limit */
 size_t stage_max_record(const struct stage *s);
 int stage_operands(char ***operands, const struct stage *s);
+/* Before any input is read: the first operand, which then is no input. Without one the program ends with 64, naming what. */
+const char *stage_take(struct stage *s, const char *what);
 /* The next record of all inputs, NULL at the end or at --limit. Ends the program on framing errors. */
 struct rec *stage_next(struct stage *s);
 /* STAGE_RAW_IN: the next input, NULL after the last. name is what messages call it. */

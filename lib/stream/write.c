@@ -30,6 +30,7 @@ struct rec_writer {
     size_t start; /* of the record being built in buf */
     struct open open[REC_MAX_DEPTH];
     unsigned depth;
+    bool memory;    /* nothing is handed to the system */
     bool key_given; /* put_key has written the key of the next value */
     struct err err; /* the first failure since rec_begin; status OK if none */
     uint64_t written;
@@ -124,6 +125,33 @@ rec_create(struct rec_writer **out, const char *path, struct err *err)
     msgpack_packer_init(&w->pk, w, append);
     *out = w;
     return OK;
+}
+
+enum status
+rec_in_memory(struct rec_writer **out, struct err *err)
+{
+    struct rec_writer *w = calloc(1, sizeof(*w));
+
+    *out = w;
+    if (w == NULL)
+        return err_memory(err);
+    w->fd = -1;
+    w->memory = true;
+    msgpack_packer_init(&w->pk, w, append);
+    return OK;
+}
+
+struct str
+rec_memory(const struct rec_writer *w)
+{
+    return (struct str){w->buf.p, w->depth > 0 ? w->start : w->buf.n};
+}
+
+void
+rec_empty(struct rec_writer *w)
+{
+    w->depth = 0;
+    w->buf.n = 0;
 }
 
 void
@@ -427,6 +455,8 @@ rec_flush(struct rec_writer *w, struct err *err)
 {
     size_t at = 0;
 
+    if (w->memory)
+        return OK;
     while (at < w->buf.n) {
         ssize_t n = write(w->fd, w->buf.p + at, w->buf.n - at);
         if (n < 0 && errno == EINTR)

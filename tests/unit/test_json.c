@@ -148,6 +148,9 @@ test_numbers_out(void)
     CHECK(f64_is(DBL_MAX, "1.7976931348623157e+308") && f64_is(5e-324, "5e-324"), "the ends of float64");
     CHECK(f64_is(-DBL_MIN / 3, "-7.41691286169067e-309"), "a subnormal (Python's repr)");
     CHECK(f32_is(1, "1") && f32_is(-0.0F, "-0.0") && f32_is(0.1F, "0.1") && f32_is(16777216, "16777216"), "float32");
+    CHECK(f32_is(0x1.5c87fap-84F, "7.03853069e-26") && (float)strtod("7.03853069e-26", NULL) == 0x1.5c87fap-84F &&
+              (float)strtod("7.038531e-26", NULL) != 0x1.5c87fap-84F,
+        "the float32 whose shortest form does not survive rounding by way of float64");
     CHECK(f32_is(FLT_MAX, "3.4028235e+38") && f32_is(1.4e-45F, "1e-45"), "the ends of float32");
 }
 
