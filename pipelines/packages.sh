@@ -29,6 +29,7 @@ bats bats
 clang clang
 clang-format clang-format
 git git
+libomp-dev /usr/lib/llvm-*/lib/clang/*/include/omp.h
 mandoc mandoc
 python3 python3
 shellcheck shellcheck
@@ -39,7 +40,7 @@ valgrind valgrind
 have() {
     case $1 in
         pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#pc:}" ;;
-        /*) [ -e "$1" ] ;;
+        /*) compgen -G "$1" >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
