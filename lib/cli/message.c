@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/message.h"
 
-#define TEMPORARIES 64
+#define TEMPORARIES 1024
 
 static const char *program_name = "talkplay";
 

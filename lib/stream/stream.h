@@ -142,6 +142,8 @@ const char *obj_type(const msgpack_object *o);
 struct rec_writer;
 /* Opens path ("-" is stdout) to be written beside and renamed by rec_commit. NOCREATE. */
 enum status rec_create(struct rec_writer **out, const char *path, struct err *err);
+/* Writes to fd, which is closed in the end; messages call it name. fd is closed on failure, too. */
+enum status rec_create_fd(struct rec_writer **out, int fd, const char *name, struct err *err);
 void rec_begin(struct rec_writer *w);
 void put_str(struct rec_writer *w, const char *key, struct str value);
 void put_text(struct rec_writer *w, const char *key, const char *value);

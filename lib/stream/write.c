@@ -128,6 +128,24 @@ rec_create(struct rec_writer **out, const char *path, struct err *err)
 }
 
 enum status
+rec_create_fd(struct rec_writer **out, int fd, const char *name, struct err *err)
+{
+    enum status st = rec_in_memory(out, err);
+
+    if (st == OK) {
+        (*out)->memory = false;
+        (*out)->fd = fd;
+        if (((*out)->path = strdup(name)) != NULL)
+            return OK;
+        rec_discard(*out); /* closes fd */
+        *out = NULL;
+        return err_memory(err);
+    }
+    (void)close(fd);
+    return st;
+}
+
+enum status
 rec_in_memory(struct rec_writer **out, struct err *err)
 {
     struct rec_writer *w = calloc(1, sizeof(*w));
