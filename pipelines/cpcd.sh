@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # cpcd.sh - the conversations of examples/cpcd as records, by jq and json2mp.
 #
-#   pipelines/cpcd.sh [--fold I/N] OUT
+#   pipelines/cpcd.sh [--data DIR] [--fold I/N] OUT
 #
 # writes into the folder OUT
 #   tracks.mp     the catalogue: title, artist, album, tags, cold
 #   playlists.mp  of training and validation conversations: liked tracks, results of each query
 #   dialogs.mp    all conversations, split train, valid or test
 #   frames.mp     wording of requests and answers, of training conversations and of the music requests
+# --data names another folder with files of the same names (examples/cpcd/data).
 # With --fold (or FOLD=I/N in the environment) the Ith of N parts of the training conversations plays
 # the test set, and the real test conversations give their tracks' titles and nothing else.
 # See examples/cpcd/data/README.md for the data, cpcd.jq and frames.jq for the conversion. Takes some 15 seconds.
@@ -16,18 +17,21 @@ set -eu -o pipefail
 export LC_ALL=C
 
 usage() {
-    echo "usage: cpcd.sh [--fold I/N] OUT" >&2
+    echo "usage: cpcd.sh [--data DIR] [--fold I/N] OUT" >&2
     exit 64
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
 data=$here/../examples/cpcd/data
 fold=${FOLD:-}
-if [ "${1:-}" = --fold ]; then
-    [ $# -ge 2 ] || usage
-    fold=$2
+while [ $# -gt 1 ]; do
+    case $1 in
+    --data) data=$(realpath "$2") ;;
+    --fold) fold=$2 ;;
+    *) usage ;;
+    esac
     shift 2
-fi
+done
 [ $# -eq 1 ] || usage
 out=$1
 foldjson=null

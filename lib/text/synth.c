@@ -514,7 +514,8 @@ turn(bool *more, struct talk *t, struct err *err)
     uint32_t by = IDS_NONE, song = strayed ? stray(t, &by) : take(t);
     enum status st;
 
-    if (song == SONG_NONE && t->turn > 0 && chance(t, 0.6)) {
+    /* After a rejection there is something to go on with, if the catalogue has anything left. */
+    for (int tries = t->last.rejected ? 20 : chance(t, 0.6); song == SONG_NONE && t->turn > 0 && tries > 0; tries--) {
         song = stray(t, &by);
         strayed = true;
     }
