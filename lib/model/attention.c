@@ -163,7 +163,7 @@ attention_forward(
 {
     size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r);
 
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(r->start[r->n] * r->longest * H * E))
     for (size_t task = 0; task < r->n * G; task++) {
         size_t t0 = r->start[task / G], g = task % G;
         const float *row = qkv + t0 * ld;
@@ -184,7 +184,7 @@ attention_backward(float *dqkv, float *scratch, const float *dy, const float *y,
 {
     size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r);
 
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(r->start[r->n] * r->longest * H * E))
     for (size_t task = 0; task < r->n * G; task++) {
         size_t t0 = r->start[task / G], S = r->start[task / G + 1] - t0, g = task % G;
         const float *row = qkv + t0 * ld;

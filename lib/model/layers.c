@@ -13,12 +13,15 @@
 #define ROWS 32    /* of a chunk of elementwise work */
 #define COLUMNS 64 /* of a chunk of the embedding's gradient */
 
-#define PARALLEL _Pragma("omp parallel for schedule(static) num_threads(num_threads())")
+#define PRAGMA(x) _Pragma(#x)
+/* weight: operations an element, about. */
+#define PARALLEL(elements, weight) \
+    PRAGMA(omp parallel for schedule(static) num_threads(num_threads_for((elements) * (weight))))
 
 void
 embed_forward(float *y, const float *w, const int32_t *id, size_t T, size_t D)
 {
-    PARALLEL
+    PARALLEL(T * D, 1)
     for (size_t t = 0; t < T; t++)
         memcpy(y + t * D, w + (size_t)id[t] * D, D * sizeof *y);
 }
@@ -27,7 +30,7 @@ embed_forward(float *y, const float *w, const int32_t *id, size_t T, size_t D)
 void
 embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D)
 {
-    PARALLEL
+    PARALLEL(T * D, 1)
     for (size_t j = 0; j < D; j += COLUMNS) {
         size_t n = D - j < COLUMNS ? D - j : COLUMNS;
 
@@ -45,7 +48,7 @@ embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D
 void
 norm_forward(float *y, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D)
 {
-    PARALLEL
+    PARALLEL(T * D, 4)
     for (size_t t = 0; t < T; t++) {
         const float *row = x + t * D;
         float *out = y + t * D, sum = 0, r;
@@ -92,7 +95,7 @@ norm_backward(float *dx, float *dw, float *partial, const float *dy, const float
 {
     size_t chunks = norm_partials(T);
 
-    PARALLEL
+    PARALLEL(T * D, 8)
     for (size_t c = 0; c < chunks; c++) {
         size_t end = (c + 1) * NORM_CHUNK < T ? (c + 1) * NORM_CHUNK : T;
 
@@ -135,7 +138,7 @@ static void
 rope(float *x, size_t ld, size_t heads, const float *cosine, const float *sine, const uint32_t *pos, size_t T, size_t E,
     float sign)
 {
-    PARALLEL
+    PARALLEL(T * heads * E, 4)
     for (size_t t = 0; t < T; t++)
         for (size_t h = 0; h < heads; h++)
             turn(x + t * ld + h * E, cosine + pos[t] * (E / 2), sine + pos[t] * (E / 2), sign, E / 2);
@@ -181,7 +184,7 @@ rope_table(float *cosine, float *sine, const struct model_config *c, size_t from
 void
 swiglu_forward(float *y, const float *gu, size_t T, size_t F)
 {
-    PARALLEL
+    PARALLEL(T * F, 16)
     for (size_t t = 0; t < T; t++) {
         const float *g = gu + t * 2 * F, *u = g + F;
         float *out = y + t * F;
@@ -195,7 +198,7 @@ swiglu_forward(float *y, const float *gu, size_t T, size_t F)
 void
 swiglu_backward(float *dgu, const float *dy, const float *gu, size_t T, size_t F)
 {
-    PARALLEL
+    PARALLEL(T * F, 24)
     for (size_t t = 0; t < T; t++) {
         const float *g = gu + t * 2 * F, *u = g + F, *d = dy + t * F;
         float *dg = dgu + t * 2 * F, *du = dg + F;

@@ -146,6 +146,29 @@ folder_write(const char *dir, const char *name, const void *bytes, size_t n, str
     return st;
 }
 
+bool
+folder_has(const char *dir, const char *name)
+{
+    struct buf path = {0};
+    struct stat sb;
+    struct err err;
+    bool there;
+
+    if (dir == NULL)
+        return stat(name, &sb) == 0;
+    there = buf_printf(&path, &err, "%s/%s%c", dir, name, 0) == OK && stat(path.p, &sb) == 0;
+    buf_free(&path);
+    return there;
+}
+
+bool
+folder_same(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
 enum status
 folder_carry(const char *to, const char *from, const char *name, struct err *err)
 {

@@ -35,7 +35,7 @@ exp_row(float *row, float most, size_t V)
 void
 cross_entropy(float *loss, float *logits, const int32_t *target, const float *scale, size_t n, size_t V)
 {
-#pragma omp parallel for schedule(static) num_threads(num_threads())
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(n *V * 16))
     for (size_t r = 0; r < n; r++) {
         float *row = logits + r * V, most = row[0], at = row[target[r]], factor;
         double sum;

@@ -104,6 +104,91 @@ void rope_table(float *cosine, float *sine, const struct model_config *c, size_t
 /* logits (T,V) of one sequence of T ids in 0 … V-1, without a cache: what cached decoding is compared with. SYSTEM; DATA for a bad id. */
 enum status model_logits(float *logits, const struct model *m, const int32_t *ids, size_t T, struct err *err);
 
+/* ---- tokens by name (added.c) ---- */
+
+/* The ids of n names among the added_tokens of DIR/tokenizer.json: NOINPUT; DATA naming the first that is not there. */
+enum status added_tokens_find(int32_t *id, const char *dir, const struct str *name, size_t n, struct err *err);
+
+/* ---- fine-tuning: data (dataset.c) ---- */
+
+/*
+ * Examples in memory: 5 bytes a token and about 100 bytes an example. labels[i] is the token that position i should have been predicted to be
+ * (equal to ids[i]) or -100 where nothing is learnt: the shift by one is made here, as in transformers.
+ */
+struct dataset;
+enum sft_task { TASK_DIALOG, TASK_PLAYLIST, TASKS };
+/* c bounds ids and lengths. */
+enum status dataset_new(struct dataset **out, const struct model_config *c, struct err *err);
+void dataset_free(struct dataset *d);
+/* One example record; split valid is kept apart, split test is refused, none means train. DATA. */
+enum status dataset_add(struct dataset *d, const msgpack_object *map, struct err *err);
+/* After the last: puts examples into the order of their ids, so that the order in which they came does not matter. DATA if an
+ * id comes twice or nothing is there to train on. */
+enum status dataset_close(struct dataset *d, struct err *err);
+/* Appends the ids of what is trained on (dialog_id or playlist_id where the record has one, else
+ * example_id without its /VERSION), sorted, each once, one a line. */
+enum status dataset_trained(struct buf *out, const struct dataset *d, struct err *err);
+
+/* ---- fine-tuning: the run (sft.c, adam.c, checkpoint.c) ---- */
+
+enum decay { DECAY_COSINE, DECAY_LINEAR, DECAY_CONSTANT };
+
+struct sft_options {
+    uint64_t seed;
+    uint64_t steps; /* 0: as many as epochs times the training examples fill */
+    double epochs;
+    uint64_t batch, batch_tokens;      /* examples a step; or tokens a step where that is not 0 */
+    double mix;                        /* share of dialogues in a batch */
+    double rate;                       /* peak learning rate */
+    uint64_t warmup;                   /* steps from 0 to rate, linear */
+    enum decay decay;                  /* from there to 0 at the last step */
+    double weight_decay, beta1, beta2; /* AdamW */
+    double clip;                       /* of the gradient's norm; 0 for none */
+    double lambda;                     /* weight of the self-similarity loss */
+    uint64_t valid_every;              /* steps */
+};
+
+/* Tokens of one modality and the cosines (K,K) of what they stand for; both borrowed by sft_new. */
+struct selfsim_target {
+    size_t K;
+    int32_t *id;
+    float *cosine;
+};
+
+/* A line of the log. */
+struct sft_log {
+    uint64_t step;
+    bool valid;
+    double loss, task[TASKS], selfsim; /* loss = task[0] + task[1] + lambda selfsim */
+    double rate, norm;                 /* norm: of the gradient before clipping; 0 for valid */
+    uint64_t tokens;                   /* that went through the model in this step, or in this validation */
+};
+/* As fields of a record or map that the caller has begun. */
+void sft_log_put(struct rec_writer *w, const struct sft_log *l);
+
+struct sft;
+/* Everything but m is borrowed too; m->params are what is trained. Memory: 5 float32 a parameter and the activations of a micro-batch. */
+enum status sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
+    const struct selfsim_target *target, size_t n_targets, struct err *err);
+void sft_free(struct sft *t);
+uint64_t sft_step_count(const struct sft *t); /* done */
+uint64_t sft_step_total(const struct sft *t);
+/* One optimiser step. DATA where the loss is not finite. */
+enum status sft_step(struct sft *t, struct err *err);
+/* Whether validation is due after the step just done; it is never if there is nothing to validate with. */
+bool sft_valid_due(const struct sft *t);
+/* Validates and keeps the weights if they are the best so far. */
+enum status sft_validate(struct sft *t, struct err *err);
+/* The weights to keep: those of lowest validation loss, or the last where nothing was validated. */
+const struct params *sft_result(const struct sft *t, uint64_t *step);
+/* All lines so far, those before a resume included. */
+const struct sft_log *sft_log(size_t *n, const struct sft *t);
+
+/* Writes all that sft_resume needs as a stream of records, replacing path whole. */
+enum status sft_checkpoint(const char *path, const struct sft *t, struct err *err);
+/* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting model are others. */
+enum status sft_resume(struct sft *t, const char *path, struct err *err);
+
 /* ---- files of a folder (load.c) ---- */
 
 #define FOLDER_FILE_MAX ((size_t)256 << 20)
@@ -111,6 +196,9 @@ enum status model_logits(float *logits, const struct model *m, const int32_t *id
 enum status folder_make(const char *dir, struct err *err);
 /* Writes DIR/NAME, whole or not at all. */
 enum status folder_write(const char *dir, const char *name, const void *bytes, size_t n, struct err *err);
+/* Whether DIR/NAME is there (NAME alone if dir is NULL), and whether two paths are one folder. */
+bool folder_has(const char *dir, const char *name);
+bool folder_same(const char *a, const char *b);
 /* Copies NAME between folders; OK without a copy if it is not in from. */
 enum status folder_carry(const char *to, const char *from, const char *name, struct err *err);
 
@@ -144,8 +232,8 @@ struct id_span {
  * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's capacity; what several
  * begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
  */
-enum status decoder_prompts(
-    float *logits, struct decoder *d, struct cache *const *caches, const struct id_span *prompts, size_t n, struct err *err);
+enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
+    const struct id_span *prompts, size_t n, struct err *err);
 /* Appends tokens, at least one, to a tail that follows a filled cache. */
 struct sequence {
     struct cache *cache;

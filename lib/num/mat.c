@@ -60,7 +60,7 @@ mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *
     rows = (M + tm - 1) / tm;
     cols = (N + tn - 1) / tn;
     /* A region even for one tile: see threads.c. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(M *N *K))
     for (size_t t = 0; t < rows * cols; t++) {
         size_t i = t / cols * tm, j = t % cols * tn;
         size_t m = M - i < tm ? M - i : tm, n = N - j < tn ? N - j : tn;
@@ -88,7 +88,6 @@ mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *
 #endif
 #define PANEL (RV * VL)
 #define ROW_BLOCK (8 * RM) /* rows of X that a thread takes with a panel */
-#define SERIAL 131072      /* products below which waking a second thread costs more than it saves */
 
 typedef float vec __attribute__((vector_size(VL * sizeof(float))));
 
@@ -167,7 +166,7 @@ mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K)
 {
     size_t stripes = (N + RV - 1) / RV, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
 
-#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads()) if (M * N * K > SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads_for(M *N *K))
     for (size_t b = 0; b < blocks; b++)
         for (size_t s = 0; s < stripes; s++) {
             size_t i = b * ROW_BLOCK, m = M - i < ROW_BLOCK ? M - i : ROW_BLOCK;
@@ -192,7 +191,7 @@ mat_pack_size(size_t N, size_t K)
 void
 mat_pack(float *P, const float *W, size_t N, size_t K)
 {
-#pragma omp parallel for schedule(static) num_threads(num_threads()) if (N * K > SERIAL)
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(N *K))
     for (size_t j = 0; j < N; j += PANEL) {
         float *p = P + j * K;
 
@@ -226,7 +225,7 @@ mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, si
 {
     size_t panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
 
-#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads()) if (M * N * K > SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads_for(M *N *K))
     for (size_t b = 0; b < blocks; b++)
         for (size_t q = 0; q < panels; q++) {
             size_t i = b * ROW_BLOCK, end = M - i < ROW_BLOCK ? M : i + ROW_BLOCK;

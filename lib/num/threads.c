@@ -30,6 +30,15 @@ num_threads(void)
     return threads;
 }
 
+/* Not above 2^18: smaller products than that OpenBLAS itself keeps on one thread, whichever way it was built. */
+#define SERIAL ((size_t)1 << 17)
+
+int
+num_threads_for(size_t operations)
+{
+    return operations < SERIAL ? 1 : threads;
+}
+
 const char *
 num_about(void)
 {

@@ -20,7 +20,7 @@ struct ref_shape {
 };
 
 /* y (T,D) = x / rms(x) * w */
-static void
+static inline void
 ref_norm(double *y, const double *x, const double *w, double eps, size_t T, size_t D)
 {
     for (size_t t = 0; t < T; t++) {
@@ -34,7 +34,7 @@ ref_norm(double *y, const double *x, const double *w, double eps, size_t T, size
 }
 
 /* y (T,N) = x (T,K) w^T, w (N,K) */
-static void
+static inline void
 ref_linear(double *y, const double *x, const double *w, size_t T, size_t N, size_t K)
 {
     for (size_t t = 0; t < T; t++)
@@ -48,7 +48,7 @@ ref_linear(double *y, const double *x, const double *w, size_t T, size_t N, size
 }
 
 /* The angle by which pair i turns from one position to the next. */
-static double
+static inline double
 ref_frequency(const struct ref_shape *c, size_t i)
 {
     double f = 1 / pow(c->theta, (double)(2 * i) / (double)c->E), wavelength = 2 * M_PI / f, smooth;
@@ -62,7 +62,7 @@ ref_frequency(const struct ref_shape *c, size_t i)
 }
 
 /* One head at one position: (x1 + i x2) times e^(i angle). */
-static void
+static inline void
 ref_rope(double *x, const struct ref_shape *c, size_t position)
 {
     size_t half = c->E / 2;
@@ -76,7 +76,7 @@ ref_rope(double *x, const struct ref_shape *c, size_t position)
 }
 
 /* One sequence of S tokens: qkv (S, (H+2G)E), y (S,HE). */
-static void
+static inline void
 ref_attention(double *y, const double *qkv, size_t S, size_t H, size_t G, size_t E)
 {
     size_t ld = (H + 2 * G) * E;
@@ -107,7 +107,7 @@ ref_attention(double *y, const double *qkv, size_t S, size_t H, size_t G, size_t
 }
 
 /* y (T,F) = silu(gate) * up from gu (T,2F) */
-static void
+static inline void
 ref_swiglu(double *y, const double *gu, size_t T, size_t F)
 {
     for (size_t t = 0; t < T; t++)
@@ -119,7 +119,7 @@ ref_swiglu(double *y, const double *gu, size_t T, size_t F)
 }
 
 /* -log softmax(logits)[target] */
-static double
+static inline double
 ref_cross_entropy(const double *logits, size_t V, int32_t target)
 {
     double most = logits[0], sum = 0;
@@ -132,14 +132,14 @@ ref_cross_entropy(const double *logits, size_t V, int32_t target)
 }
 
 /* Where one layer's parameters begin, in the order attn_norm wq wk wv wo ffn_norm gate up down. */
-static size_t
+static inline size_t
 ref_layer_size(const struct ref_shape *c)
 {
     return 2 * c->D + (2 * c->H + 2 * c->G) * c->E * c->D + 3 * c->F * c->D;
 }
 
 /* x (S,D) through one layer whose parameters begin at w. */
-static void
+static inline void
 ref_layer(double *x, const double *w, const struct ref_shape *c, size_t S)
 {
     size_t D = c->D, q = c->H * c->E, n = (c->H + 2 * c->G) * c->E;
@@ -172,7 +172,7 @@ ref_layer(double *x, const double *w, const struct ref_shape *c, size_t S)
 }
 
 /* logits (S,V) of one sequence; w: embedding, layers, norm, and the head unless tied. */
-static void
+static inline void
 ref_llama(double *logits, const double *w, const struct ref_shape *c, int tied, const int32_t *id, size_t S)
 {
     size_t D = c->D;

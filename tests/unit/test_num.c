@@ -103,7 +103,8 @@ check_rows(struct rng *r, size_t M, size_t N, size_t K, bool packed)
 static void
 test_products(void)
 {
-    static const size_t size[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {130, 257, 19}, {600, 70, 31}, {1, 300, 129}};
+    static const size_t size[][3] = {
+        {1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {130, 257, 19}, {600, 70, 31}, {1, 2000, 129}, {7, 1500, 65}};
     struct rng r = rng_seed(7, 1);
 
     for (size_t i = 0; i < sizeof size / sizeof *size; i++)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sft-train - fine-tunes a model on conversations and playlists with the three losses of TalkPlay. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+#include "music/music.h"
+
+struct options {
+    const char *model, *save, *checkpoint;
+    struct opt_list centroids;
+    int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, warmup;
+    double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
+    int decay;
+    bool resume;
+};
+
+static const struct opt table[] = {
+    OPT_INT(0, "batch", struct options, batch, "N", "48", 1, 1 << 20, "examples a step"),
+    OPT_INT(
+        0, "batch-tokens", struct options, batch_tokens, "N", "0", 0, 1 << 26, "tokens a step, in place of --batch"),
+    OPT_REAL(0, "beta1", struct options, beta1, "R", "0.9", 0, 0.9999, "AdamW: decay of the first moment"),
+    OPT_REAL(0, "beta2", struct options, beta2, "R", "0.999", 0, 0.999999, "AdamW: decay of the second moment"),
+    OPT_LIST(0, "centroids", struct options, centroids, "FILE", "codebooks of the self-similarity loss; many times"),
+    OPT_STR(0, "checkpoint", struct options, checkpoint, "FILE", NULL, "keep there what a resume needs"),
+    OPT_INT(0, "checkpoint-every", struct options, checkpoint_every, "N", "100", 1, INT64_MAX, "steps between two"),
+    OPT_REAL(0, "clip", struct options, clip, "R", "1", 0, 1e30, "largest norm of the gradient; 0 for any"),
+    OPT_ENUM(0, "decay", struct options, decay, "cosine", "cosine|linear|constant", "how the rate falls to 0"),
+    OPT_REAL(0, "epochs", struct options, epochs, "R", "1", 1e-6, 1e6, "passes over the training examples"),
+    OPT_REAL(0, "lambda", struct options, lambda, "R", "0.1", 0, 1e6, "weight of the self-similarity loss"),
+    OPT_REAL(0, "mix", struct options, mix, "R", "0.5", 0, 1, "share of conversations in a batch"),
+    OPT_NEED('m', "model", struct options, model, "DIR", "the model to start from"),
+    OPT_REAL(0, "rate", struct options, rate, "R", "1e-4", 0, 10, "largest learning rate"),
+    OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
+    OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
+    OPT_INT(0, "steps", struct options, steps, "N", "0", 0, INT64_MAX, "steps, in place of --epochs"),
+    OPT_INT(0, "valid-every", struct options, valid_every, "N", "100", 1, INT64_MAX, "steps between validations"),
+    OPT_INT(0, "warmup", struct options, warmup, "N", "0", 0, INT64_MAX, "steps in which the rate rises from 0"),
+    OPT_REAL(0, "weight-decay", struct options, weight_decay, "R", "0.01", 0, 10, "AdamW: decay of all but norms"),
+    OPT_END,
+};
+
+static const struct program program = {
+    .name = "sft-train",
+    .purpose = "fine-tune a model on conversations and playlists",
+    .operands = "[FILE...]",
+    .in = "example, with ids and labels",
+    .out = "log",
+    .examples =
+        "sft-train --model base --save tuned --steps 500 --rate 1e-3 --warmup 50 examples.mp -o log.mp\n"
+        "sft-train --model base --save tuned --centroids audio.mp --checkpoint run.ckpt --resume *.mp | mp2json\n",
+    .opts = table,
+    .uses = STAGE_SEED | STAGE_THREADS,
+    .about = num_about,
+};
+
+/* Cosines between centroids: they are scaled to length 1, then a matrix times itself. */
+static enum status
+cosines(struct selfsim_target *t, const struct codebooks *books, size_t m, const size_t *live, struct err *err)
+{
+    size_t K = t->K, dim = books->dim[m];
+    float *u = calloc(K * dim + 1, sizeof *u);
+
+    if (u == NULL || (t->cosine = calloc(K * K, sizeof *t->cosine)) == NULL) {
+        free(u);
+        return err_memory(err);
+    }
+    for (size_t i = 0; i < K; i++) {
+        memcpy(u + i * dim, books->v[m] + live[i] * dim, dim * sizeof *u);
+        (void)vec_unit(u + i * dim, dim); /* a centroid at the origin is similar to nothing */
+    }
+    mat_mul(t->cosine, K, u, dim, false, u, dim, true, K, K, dim, 1, 0);
+    free(u);
+    return OK;
+}
+
+/* The live codes of modality m and their tokens. */
+static enum status
+target_make(
+    struct selfsim_target *t, const struct codebooks *books, size_t m, const char *dir, size_t V, struct err *err)
+{
+    size_t k = books->k[m], *live = calloc(k, sizeof *live);
+    struct str *name = calloc(k, sizeof *name);
+    char(*text)[32] = calloc(k, sizeof *text);
+    enum status st = OK;
+
+    if (live == NULL || name == NULL || text == NULL || (t->id = calloc(k, sizeof *t->id)) == NULL)
+        st = err_memory(err);
+    for (size_t i = 0; st == OK && i < k; i++)
+        if (books->count[m][i] > 0) {
+            live[t->K] = i;
+            name[t->K] = (struct str){text[t->K], token_name(text[t->K], (enum modality)m, (int32_t)i)};
+            t->K++;
+        }
+    if (st == OK)
+        st = added_tokens_find(t->id, dir, name, t->K, err);
+    for (size_t i = 0; st == OK && i < t->K; i++)
+        if ((size_t)t->id[i] >= V)
+            st = err_set(err, DATA, "%s/tokenizer.json: %s is not in the model's vocabulary of %zu", dir, text[i], V);
+    if (st == OK && t->K > 0)
+        st = cosines(t, books, m, live, err);
+    free(live);
+    free(name);
+    free(text);
+    return st;
+}
+
+/* Targets of all modalities that have centroids; *n of them. */
+static enum status
+targets_load(struct selfsim_target target[MODALITIES], size_t *n, const struct options *o, size_t V, struct err *err)
+{
+    struct codebooks *books = NULL;
+    enum status st = OK;
+
+    *n = 0;
+    if (o->centroids.n > 0)
+        st = codebooks_load(&books, o->centroids.item, o->centroids.n, err);
+    for (size_t m = 0; st == OK && books != NULL && m < MODALITIES; m++)
+        if (books->k[m] > 0)
+            st = target_make(&target[(*n)++], books, m, o->model, V, err);
+    codebooks_free(books);
+    return st;
+}
+
+static struct sft_options
+run_options(const struct options *o, uint64_t seed)
+{
+    return (struct sft_options){.seed = seed,
+        .steps = (uint64_t)o->steps,
+        .epochs = o->epochs,
+        .batch = (uint64_t)o->batch,
+        .batch_tokens = (uint64_t)o->batch_tokens,
+        .mix = o->mix,
+        .rate = o->rate,
+        .warmup = (uint64_t)o->warmup,
+        .decay = (enum decay)o->decay,
+        .weight_decay = o->weight_decay,
+        .beta1 = o->beta1,
+        .beta2 = o->beta2,
+        .clip = o->clip,
+        .lambda = o->lambda,
+        .valid_every = (uint64_t)o->valid_every};
+}
+
+/* The lines of the log from *written on, handed to the system at once so that a reader sees them. */
+static enum status
+write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct err *err)
+{
+    size_t n;
+    const struct sft_log *l = sft_log(&n, t);
+    enum status st = OK;
+
+    for (; st == OK && *written < n; (*written)++) {
+        rec_begin(out);
+        sft_log_put(out, &l[*written]);
+        st = rec_end(out, err);
+    }
+    return st == OK ? rec_flush(out, err) : st;
+}
+
+/* All steps from where t stands. */
+static enum status
+train(struct sft *t, struct stage *s, const struct options *o, struct err *err)
+{
+    double start = cli_seconds();
+    uint64_t tokens = 0, total = sft_step_total(t);
+    size_t written = 0, n;
+    const struct sft_log *l = sft_log(&n, t);
+    enum status st = write_log(stage_out(s), &written, t, err);
+
+    for (size_t i = 0; i < n; i++)
+        tokens = l[i].tokens; /* read before a resume: not this run's speed */
+    while (st == OK && sft_step_count(t) < total) {
+        char extra[96];
+
+        if ((st = sft_step(t, err)) != OK)
+            break;
+        l = sft_log(&n, t);
+        (void)snprintf(extra, sizeof extra, "loss %.3f, %.0f tokens/s", l[n - 1].loss,
+            (double)(l[n - 1].tokens - tokens) / (cli_seconds() - start));
+        if (sft_valid_due(t) && (st = sft_validate(t, err)) != OK)
+            break;
+        stage_progress(s, sft_step_count(t), total, "steps", extra);
+        if ((st = write_log(stage_out(s), &written, t, err)) == OK && o->checkpoint != NULL &&
+            sft_step_count(t) % (uint64_t)o->checkpoint_every == 0)
+            st = sft_checkpoint(o->checkpoint, t, err);
+    }
+    return st;
+}
+
+/* What a model folder holds besides the model. */
+static enum status
+carry(const char *to, const char *from, struct err *err)
+{
+    static const char *const name[] = {
+        "tokenizer.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json"};
+    enum status st = OK;
+
+    for (size_t i = 0; st == OK && i < sizeof name / sizeof *name; i++)
+        st = folder_carry(to, from, name[i], err);
+    return st;
+}
+
+/* Refuses to write over what is read, and finds out before the work whether the folder can be written. */
+static enum status
+prepare_folder(const struct options *o, const struct dataset *d, struct err *err)
+{
+    struct buf ids = {0};
+    enum status st;
+
+    if ((st = folder_make(o->save, err)) != OK)
+        return st;
+    if (folder_same(o->save, o->model))
+        return err_set(err, USAGE, "--save: %s is the model to start from", o->save);
+    if ((st = dataset_trained(&ids, d, err)) == OK &&
+        (st = folder_write(o->save, "trained.ids", ids.p, ids.n, err)) == OK)
+        st = carry(o->save, o->model, err);
+    buf_free(&ids);
+    return st;
+}
+
+static enum status
+run(struct stage *s, const struct options *o, struct model *m, const struct dataset *d, struct err *err)
+{
+    struct selfsim_target target[MODALITIES] = {{0}};
+    struct sft_options so = run_options(o, stage_seed(s));
+    struct sft *t = NULL;
+    size_t n;
+    uint64_t step;
+    const struct params *best;
+    enum status st;
+
+    if ((st = prepare_folder(o, d, err)) == OK && (st = targets_load(target, &n, o, m->config.V, err)) == OK &&
+        (st = sft_new(&t, m, d, &so, target, n, err)) == OK && o->resume && folder_has(NULL, o->checkpoint))
+        st = sft_resume(t, o->checkpoint, err);
+    if (st == OK && (st = train(t, s, o, err)) == OK) {
+        best = sft_result(t, &step);
+        stage_tally(s, "steps", sft_step_count(t));
+        stage_tally(s, "kept", step);
+        st = model_save(o->save, &m->config, best, err);
+    }
+    sft_free(t);
+    for (size_t i = 0; i < MODALITIES; i++) {
+        free(target[i].id);
+        free(target[i].cosine);
+    }
+    return st;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options o;
+    struct stage *s = stage_start(argc, argv, &program, &o);
+    struct model *m = NULL;
+    struct dataset *d = NULL;
+    struct err err;
+
+    num_init(stage_threads(s));
+    if (o.resume && o.checkpoint == NULL)
+        cli_must(err_set(&err, USAGE, "--resume: needs --checkpoint"), &err);
+    cli_must(model_load(&m, o.model, &err), &err);
+    cli_must(dataset_new(&d, &m->config, &err), &err);
+    for (struct rec *r; (r = stage_next(s)) != NULL;)
+        if (dataset_add(d, &r->map, &err) != OK)
+            stage_reject(s, &err);
+    cli_must(dataset_close(d, &err), &err);
+    cli_must(run(s, &o, m, d, &err), &err);
+    dataset_free(d);
+    model_free(m);
+    return stage_finish(s);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Full fine-tuning with the losses of TalkPlay (Doh, Choi and Nam 2025, §4.3): the mean over trained tokens of dialogues, plus the same of
+ * playlists, plus lambda times the mean self-similarity loss of the modalities.
+ *
+ * A step draws whole examples until the batch is full: the next comes from dialogues while these have at most their share of it. They go
+ * through the model in micro-batches of about MICRO tokens, whose gradients add up, so that memory does not grow with the batch.
+ * Each token's loss is scaled by its task's count over the whole step: micro-batches do not change what is computed.
+ */
+#include "model/sft.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/adam.h"
+
+#define MICRO 2048
+
+/* ---- memory ---- */
+
+static size_t
+training_units(const struct sft *t)
+{
+    size_t units = 0;
+
+    for (size_t i = 0; i < t->d->n; i++) {
+        const struct example *e = &t->d->example[i];
+
+        if (!e->valid && e->n > 0)
+            units += t->o.batch_tokens > 0 ? e->n - 1 : 1;
+    }
+    return units;
+}
+
+static uint64_t
+count_steps(const struct sft *t)
+{
+    double units = (double)training_units(t) * t->o.epochs;
+    double each = (double)(t->o.batch_tokens > 0 ? t->o.batch_tokens : t->o.batch);
+
+    if (t->o.steps > 0)
+        return t->o.steps;
+    return units / each <= 1 ? 1 : (uint64_t)ceil(units / each);
+}
+
+static uint64_t
+hash_targets(const struct sft *t)
+{
+    uint64_t h = t->n_targets;
+
+    for (size_t i = 0; i < t->n_targets; i++) {
+        const struct selfsim_target *s = &t->target[i];
+
+        h = hash64(h, s->id, s->K * sizeof *s->id);
+        h = hash64(h, s->cosine, s->K * s->K * sizeof *s->cosine);
+    }
+    return h;
+}
+
+static enum status
+allocate_scratch(struct sft *t, struct err *err)
+{
+    size_t n, most = 0, selfsim_floats = 1;
+
+    t->micro = t->d->longest > MICRO ? t->d->longest : MICRO;
+    t->max_pick = t->o.batch_tokens > 0 ? t->o.batch_tokens + 1 : t->o.batch;
+    /* An example is drawn again only in another epoch; one epoch's number of examples bounds a validation. */
+    t->max_pick = t->max_pick > t->d->n ? t->max_pick : t->d->n;
+    for (size_t i = 0; i < t->n_targets; i++) {
+        n = selfsim_scratch(t->target[i].K, t->m->config.D);
+        selfsim_floats = n > selfsim_floats ? n : selfsim_floats;
+        most += t->target[i].K;
+    }
+    n = t->micro;
+    if ((t->pick = calloc(t->max_pick, sizeof *t->pick)) == NULL || (t->id = calloc(n, sizeof *t->id)) == NULL ||
+        (t->target_id = calloc(n, sizeof *t->target_id)) == NULL ||
+        (t->start = calloc(n + 1, sizeof *t->start)) == NULL || (t->row = calloc(n, sizeof *t->row)) == NULL ||
+        (t->scale = calloc(n, sizeof *t->scale)) == NULL || (t->loss = calloc(n, sizeof *t->loss)) == NULL ||
+        (t->row_task = calloc(n, sizeof *t->row_task)) == NULL ||
+        (t->selfsim = aligned_alloc(64, (selfsim_floats * sizeof(float) + 63) / 64 * 64)) == NULL)
+        return err_memory(err);
+    return acts_new(&t->acts, &t->m->config, n, t->d->longest, true, err);
+}
+
+static enum status
+allocate(struct sft *t, struct err *err)
+{
+    const struct model_config *c = &t->m->config;
+    enum status st;
+
+    for (int k = 0; k < TASKS; k++)
+        if ((st = draw_init(&t->draw[k], t->d, (enum sft_task)k, t->o.seed, err)) != OK)
+            return st;
+    for (size_t i = 0; i < t->d->n && t->best == NULL; i++)
+        if (t->d->example[i].valid && t->d->example[i].n > 0 && (st = params_new(&t->best, c, err)) != OK)
+            return st;
+    if ((st = params_new(&t->grads, c, err)) != OK || (st = params_new(&t->moment1, c, err)) != OK ||
+        (st = params_new(&t->moment2, c, err)) != OK)
+        return st;
+    return allocate_scratch(t, err);
+}
+
+enum status
+sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
+    const struct selfsim_target *target, size_t n_targets, struct err *err)
+{
+    struct sft *t = calloc(1, sizeof *t);
+    enum status st;
+
+    *out = NULL;
+    if (t == NULL)
+        return err_memory(err);
+    *t = (struct sft){
+        .m = m, .d = d, .o = *o, .target = target, .n_targets = n_targets, .best_step = NEVER, .best_loss = INFINITY};
+    t->steps = count_steps(t);
+    t->data_hash = dataset_hash(d);
+    t->target_hash = hash_targets(t);
+    t->start_hash = hash64(0, m->params->block, m->params->count * sizeof(float));
+    if (o->warmup >= t->steps && o->warmup > 0)
+        st = err_set(
+            err, USAGE, "--warmup: %ju steps, but there are %ju in all", (uintmax_t)o->warmup, (uintmax_t)t->steps);
+    else
+        st = allocate(t, err);
+    if (st != OK) {
+        sft_free(t);
+        return st;
+    }
+    *out = t;
+    return OK;
+}
+
+void
+sft_free(struct sft *t)
+{
+    if (t == NULL)
+        return;
+    for (int k = 0; k < TASKS; k++)
+        draw_fini(&t->draw[k]);
+    params_free(t->moment1);
+    params_free(t->moment2);
+    params_free(t->best);
+    params_free(t->grads);
+    acts_free(t->acts);
+    free(t->log);
+    free(t->selfsim);
+    free(t->pick);
+    free(t->id);
+    free(t->target_id);
+    free(t->start);
+    free(t->row);
+    free(t->scale);
+    free(t->loss);
+    free(t->row_task);
+    free(t);
+}
+
+/* ---- the batch ---- */
+
+static size_t
+units_of(const struct sft *t, const struct example *e)
+{
+    return t->o.batch_tokens > 0 ? e->n - 1 : 1;
+}
+
+/* Draws the examples of a step; at least one. */
+static size_t
+draw_batch(struct sft *t)
+{
+    uint64_t size = t->o.batch_tokens > 0 ? t->o.batch_tokens : t->o.batch, units[TASKS] = {0, 0}, sum = 0;
+    size_t n = 0;
+
+    for (;;) {
+        bool dialog = (double)units[TASK_DIALOG] <= t->o.mix * (double)sum && t->o.mix > 0;
+        struct draw *w;
+        const struct example *e;
+
+        if (t->draw[TASK_PLAYLIST].n == 0 || (dialog && t->draw[TASK_DIALOG].n > 0))
+            w = &t->draw[TASK_DIALOG];
+        else
+            w = &t->draw[TASK_PLAYLIST];
+        e = draw_peek(w, t->d);
+        if (n == t->max_pick || (n > 0 && sum + units_of(t, e) > size))
+            return n;
+        t->pick[n++] = e;
+        units[w->task] += units_of(t, e);
+        sum += units_of(t, e);
+        draw_take(w, t->d);
+    }
+}
+
+/* How many tokens of each task count in the n examples picked. */
+static void
+count_trained(uint64_t counts[TASKS], const struct sft *t, size_t n)
+{
+    counts[TASK_DIALOG] = counts[TASK_PLAYLIST] = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 1; j < t->pick[i]->n; j++)
+            counts[t->pick[i]->task] += t->d->trained[t->pick[i]->at + j];
+}
+
+/* Lays as many of the examples as fit behind each other; returns how many. */
+static size_t
+fill_micro(struct sft *t, struct ragged *r, size_t *rows, const struct example *const *pick, size_t n,
+    const double weight[TASKS])
+{
+    size_t T = 0, i = 0;
+
+    *r = (struct ragged){0, t->start, 0};
+    *rows = 0;
+    for (; i < n && T + pick[i]->n - 1 <= t->micro; i++) {
+        const struct example *e = pick[i];
+        size_t S = e->n - 1;
+
+        t->start[i] = (uint32_t)T;
+        memcpy(t->id + T, t->d->token + e->at, S * sizeof *t->id);
+        for (size_t j = 0; j < S; j++)
+            if (t->d->trained[e->at + j + 1]) {
+                t->row[*rows] = (uint32_t)(T + j);
+                t->target_id[*rows] = t->d->token[e->at + j + 1];
+                t->row_task[*rows] = e->task;
+                t->scale[(*rows)++] = (float)weight[e->task];
+            }
+        T += S;
+        r->longest = S > r->longest ? S : r->longest;
+    }
+    t->start[i] = (uint32_t)T;
+    r->n = i;
+    return i;
+}
+
+/* Mean losses by task of the n examples picked, and their gradient where grads is not NULL. Returns the tokens. */
+static uint64_t
+run_examples(double mean[TASKS], struct sft *t, struct params *grads, size_t n)
+{
+    uint64_t counts[TASKS], tokens = 0;
+    double weight[TASKS];
+
+    count_trained(counts, t, n);
+    for (int k = 0; k < TASKS; k++) {
+        weight[k] = counts[k] > 0 ? 1 / (double)counts[k] : 0;
+        mean[k] = 0;
+    }
+    for (size_t i = 0, rows; i < n;) {
+        struct ragged r;
+
+        i += fill_micro(t, &r, &rows, t->pick + i, n - i, weight);
+        tokens += r.start[r.n];
+        transformer_forward(t->acts, t->m->params, t->id, &r);
+        head_loss(t->loss, t->acts, grads, t->m->params, t->row, t->target_id, t->scale, rows);
+        if (grads != NULL)
+            transformer_backward(t->acts, grads, t->m->params, t->id, &r);
+        for (size_t j = 0; j < rows; j++)
+            mean[t->row_task[j]] += (double)t->loss[j];
+    }
+    for (int k = 0; k < TASKS; k++)
+        mean[k] *= weight[k];
+    return tokens;
+}
+
+/* The mean over modalities; lambda times its gradient where grads is not NULL. */
+static double
+run_selfsim(struct sft *t, struct params *grads)
+{
+    double sum = 0, n = (double)t->n_targets;
+
+    for (size_t i = 0; i < t->n_targets; i++)
+        sum += selfsim(grads == NULL ? NULL : grads->embed, t->selfsim, t->m->params->embed, t->target[i].id,
+            t->target[i].cosine, t->target[i].K, t->m->config.D, t->o.lambda / n);
+    return t->n_targets > 0 ? sum / n : 0;
+}
+
+/* ---- steps ---- */
+
+enum status
+sft_step(struct sft *t, struct err *err)
+{
+    struct sft_log l = {.step = t->step + 1, .rate = adam_rate(&t->o, t->step + 1, t->steps)};
+    size_t n = draw_batch(t);
+
+    memset(t->grads->block, 0, t->grads->count * sizeof(float));
+    t->tokens += run_examples(l.task, t, t->grads, n);
+    l.selfsim = run_selfsim(t, t->grads);
+    l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
+    l.norm = adam_norm(t->grads);
+    l.tokens = t->tokens;
+    if (!isfinite(l.loss) || !isfinite(l.norm))
+        return err_set(
+            err, DATA, "step %ju: the loss is not finite; a lower --rate or --clip may help", (uintmax_t)l.step);
+    adam_step(t->m->params, t->moment1, t->moment2, t->grads, &t->o, l.step, l.rate,
+        t->o.clip > 0 && l.norm > t->o.clip ? t->o.clip / l.norm : 1);
+    t->step++;
+    return sft_log_add(t, &l, err);
+}
+
+bool
+sft_valid_due(const struct sft *t)
+{
+    return t->best != NULL && (t->step % t->o.valid_every == 0 || t->step == t->steps);
+}
+
+enum status
+sft_validate(struct sft *t, struct err *err)
+{
+    struct sft_log l = {.step = t->step,
+        .valid = true,
+        .rate = adam_rate(&t->o, t->step > 0 ? t->step : 1, t->steps),
+        .tokens = t->tokens};
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->d->n; i++)
+        if (t->d->example[i].valid && t->d->example[i].n > 0)
+            t->pick[n++] = &t->d->example[i];
+    (void)run_examples(l.task, t, NULL, n);
+    l.selfsim = run_selfsim(t, NULL);
+    l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
+    if (l.loss < t->best_loss) {
+        t->best_loss = l.loss;
+        t->best_step = t->step;
+        memcpy(t->best->block, t->m->params->block, t->best->count * sizeof(float));
+    }
+    return sft_log_add(t, &l, err);
+}
+
+const struct params *
+sft_result(const struct sft *t, uint64_t *step)
+{
+    bool kept = t->best_step != NEVER;
+
+    *step = kept ? t->best_step : t->step;
+    return kept ? t->best : t->m->params;
+}
+
+uint64_t
+sft_step_count(const struct sft *t)
+{
+    return t->step;
+}
+
+uint64_t
+sft_step_total(const struct sft *t)
+{
+    return t->steps;
+}
+
+/* ---- the log ---- */
+
+enum status
+sft_log_add(struct sft *t, const struct sft_log *l, struct err *err)
+{
+    if (t->n_log == t->cap_log) {
+        size_t cap = t->cap_log + t->cap_log / 2 + 64;
+        struct sft_log *p = realloc(t->log, cap * sizeof *p);
+
+        if (p == NULL)
+            return err_memory(err);
+        t->log = p;
+        t->cap_log = cap;
+    }
+    t->log[t->n_log++] = *l;
+    return OK;
+}
+
+const struct sft_log *
+sft_log(size_t *n, const struct sft *t)
+{
+    *n = t->n_log;
+    return t->log;
+}
+
+void
+sft_log_put(struct rec_writer *w, const struct sft_log *l)
+{
+    put_u64(w, "step", l->step);
+    put_text(w, "split", l->valid ? "valid" : "train");
+    put_f64(w, "loss", l->loss);
+    put_f64(w, "loss_dialog", l->task[TASK_DIALOG]);
+    put_f64(w, "loss_playlist", l->task[TASK_PLAYLIST]);
+    put_f64(w, "loss_selfsim", l->selfsim);
+    put_f64(w, "lr", l->rate);
+    if (!l->valid)
+        put_f64(w, "grad_norm", l->norm);
+    put_u64(w, "tokens", l->tokens);
+}
+
+enum status
+sft_log_get(struct sft_log *l, const msgpack_object *map, struct err *err)
+{
+    struct str split;
+
+    *l = (struct sft_log){0};
+    if (map_u64(&l->step, map, "step", UINT64_MAX, err) != OK || map_str(&split, map, "split", err) != OK ||
+        map_f64(&l->loss, map, "loss", err) != OK || map_f64(&l->task[TASK_DIALOG], map, "loss_dialog", err) != OK ||
+        map_f64(&l->task[TASK_PLAYLIST], map, "loss_playlist", err) != OK ||
+        map_f64(&l->selfsim, map, "loss_selfsim", err) != OK || map_f64(&l->rate, map, "lr", err) != OK ||
+        map_u64(&l->tokens, map, "tokens", UINT64_MAX, err) != OK)
+        return DATA;
+    l->valid = str_eq(split, STR("valid"));
+    return l->valid ? OK : map_f64(&l->norm, map, "grad_norm", err);
+}

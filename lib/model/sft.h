@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sft - the state of a fine-tuning run, which sft.c advances and checkpoint.c writes and reads.
+ */
+#ifndef SFT_H
+#define SFT_H
+
+#include "model/dataset.h"
+#include "model/transformer.h"
+
+#define NEVER UINT64_MAX
+
+struct sft {
+    struct model *m;
+    const struct dataset *d;
+    struct sft_options o;
+    const struct selfsim_target *target;
+    size_t n_targets;
+    uint64_t steps, data_hash, target_hash, start_hash; /* of what the run was started with */
+
+    /* What a checkpoint holds. */
+    uint64_t step, tokens;
+    struct draw draw[TASKS];
+    struct params *moment1, *moment2, *best; /* best is NULL without validation examples */
+    uint64_t best_step;                      /* NEVER before the first validation */
+    double best_loss;
+    struct sft_log *log;
+    size_t n_log, cap_log;
+
+    /* Scratch. */
+    struct params *grads;
+    struct acts *acts;
+    float *selfsim;
+    const struct example **pick; /* examples of the step, or of the validation */
+    size_t max_pick, micro;      /* micro: tokens that go through the model at once */
+    int32_t *id, *target_id;
+    uint32_t *start, *row;
+    float *scale, *loss;
+    enum sft_task *row_task;
+};
+
+/* Appends to the log. */
+enum status sft_log_add(struct sft *t, const struct sft_log *l, struct err *err);
+/* A line of the log from such fields. */
+enum status sft_log_get(struct sft_log *l, const msgpack_object *map, struct err *err);
+
+#endif
