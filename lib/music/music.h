@@ -63,6 +63,158 @@ struct items {
 enum status items_load(struct items **out, const char *path, struct err *err);
 void items_free(struct items *items);
 
+/* ---- vectors of one modality (points.c) ---- */
+
+/* The key of map's vector of m: "vector" in an embedding record of that modality, the modality's name in a joined record;
+ * NULL where the record has none. DATA for an embedding of an unknown modality. */
+enum status points_key(const char **key, const msgpack_object *map, enum modality m, struct err *err);
+
+/* A growing table, row-major; all zero is empty. dim is set by the first vector. */
+struct points {
+    float *v; /* (n, dim) */
+    size_t n, dim, cap;
+};
+/* Appends the vector at key; DATA if its dimension is not that of those before it. */
+enum status points_add(struct points *p, const msgpack_object *map, const char *key, struct err *err);
+void points_free(struct points *p);
+
+/* ---- embeddings of several modalities to their tracks (join.c) ---- */
+
+struct joiner;
+/*
+ * One embedding file a modality. Unless hold, they are read along with the tracks and must have their order; with it they are read
+ * into memory now, in any order.
+ */
+enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold, struct err *err);
+void joiner_free(struct joiner *j);
+/* DATA if the track cannot be joined: its own fault, unlike what joiner_write returns, which is that of an embedding file. */
+enum status joiner_check(const msgpack_object *track, struct err *err);
+enum status joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track, struct err *err);
+/* Behind the last track: DATA if an embedding is left in a file that is read in order; else how many held ones were not used. */
+enum status joiner_end(uint64_t *left_over, struct joiner *j, struct err *err);
+
+/* ---- clustering (kmeans.c) ---- */
+
+struct kmeans_options {
+    size_t k, iterations;
+    uint64_t seed;
+    bool unit; /* spherical: centroids of length 1; the vectors must have it, too */
+};
+struct kmeans {
+    size_t k, dim;
+    float *centroid; /* (k, dim) */
+    uint64_t *count; /* vectors nearest to it */
+    double inertia;  /* sum of squared distances to the nearest centroid */
+    size_t live;     /* clusters with a vector */
+    size_t iterations;
+};
+/* n vectors X (n, dim), n ≥ k ≥ 1. The same bits for any number of threads. SYSTEM. */
+enum status kmeans_run(struct kmeans **out, const float *X, size_t n, size_t dim, const struct kmeans_options *o,
+    void (*progress)(void *arg, size_t iteration, double inertia), void *arg, struct err *err);
+void kmeans_free(struct kmeans *km);
+
+/* ---- codes of vectors (assign.c) ---- */
+
+/*
+ * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties
+ * to the lower index; a row's code does not depend on the other rows. SYSTEM.
+ */
+enum status assign_nearest(
+    int32_t *code, const struct codebooks *books, enum modality m, const float *X, size_t n, struct err *err);
+
+/* ---- missing codes (impute.c) ---- */
+
+/*
+ * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory.
+ * Dimensions are those of the codebooks, which are borrowed.
+ */
+struct imputer;
+enum status imputer_load(struct imputer **out, const char *path, const struct codebooks *books, struct err *err);
+void imputer_free(struct imputer *im);
+uint32_t imputer_tracks(const struct imputer *im);
+/*
+ * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 << m of
+ * imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays as it is.
+ */
+enum status imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
+    const unsigned *has, size_t n, size_t neighbours, struct err *err);
+
+/* ---- use of the codes (usage.c) ---- */
+
+struct usage;
+enum status usage_new(struct usage **out, const struct codebooks *books, struct err *err);
+void usage_free(struct usage *u);
+enum status usage_add(struct usage *u, const struct codes *codes, unsigned imputed, struct err *err);
+struct usage_of {
+    uint64_t tracks, imputed; /* that have a code of the modality; of them by imputation */
+    size_t codes, used;       /* clusters there are, and those with a track */
+    uint64_t largest;         /* tracks of the largest cluster */
+    double perplexity;        /* exp of the entropy of the codes */
+};
+struct usage_of usage_of(const struct usage *u, enum modality m);
+/* Writes one record: {tracks, tuples, alone, largest_tuple, tracks_per_tuple, modalities: {playlist: {…}, …}}. */
+enum status usage_write(struct rec_writer *w, const struct usage *u, struct err *err);
+
+/* ---- from codes to tracks (match.c): §4.4 of the paper ---- */
+
+struct match_candidate {
+    struct codes codes;
+    double logprob;
+};
+struct match_hit {
+    uint32_t track; /* index into the items */
+    bool exact;
+    int sum; /* of the weights that agree, over the best candidate */
+};
+struct matcher;
+/* Inverted lists of the items, which are borrowed. Memory: 20 bytes a track and 12 a track for work. */
+enum status matcher_new(struct matcher **out, const struct items *items, uint64_t seed, struct err *err);
+void matcher_free(struct matcher *m);
+/*
+ * The best top tracks into hits, without those for which drop (n_drop indices) names them; *n_hits of them. Exact matches by
+ * candidate; then the largest sum, with the playlist token first where two subsets have one sum; then the likelier candidate; then a hash
+ * of (seed, query, track). Without candidates there are no hits.
+ */
+enum status matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
+    const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);
+
+/* ---- playlist embeddings (item2vec.c) ---- */
+
+struct item2vec_options {
+    size_t dim, epochs, negative, min_count;
+    double rate, subsample;
+    uint64_t seed;
+};
+struct item2vec;
+enum status item2vec_new(struct item2vec **out, const struct item2vec_options *o, struct err *err);
+void item2vec_free(struct item2vec *iv);
+/* Adds a playlist; a track that repeats counts once. */
+enum status item2vec_add(struct item2vec *iv, const msgpack_object *playlist, struct err *err);
+/* progress is called after each epoch with the mean loss of a track. */
+enum status item2vec_train(
+    struct item2vec *iv, void (*progress)(void *arg, size_t epoch, double loss), void *arg, struct err *err);
+const struct ids *item2vec_ids(const struct item2vec *iv);
+/* The vector of a track, options.dim numbers; NULL if it was never trained (rare, or alone in its playlists). */
+const float *item2vec_vector(const struct item2vec *iv, uint32_t track);
+
+/* ---- text embeddings (ngrams.c, textembed.c) ---- */
+
+struct textembed_options {
+    enum modality modality; /* SEMANTIC, METADATA or LYRICS */
+    size_t dim;
+    uint64_t seed;
+};
+struct textembed;
+enum status textembed_new(struct textembed **out, const struct textembed_options *o, struct err *err);
+void textembed_free(struct textembed *te);
+/* Adds the text of a track; END if it has none for the modality. Unknown keys are ignored. */
+enum status textembed_add(struct textembed *te, const msgpack_object *track, struct err *err);
+enum status textembed_fit(struct textembed *te, struct err *err);
+/* After the fit: the tracks that had text, in order, and their vectors of length 1. */
+uint32_t textembed_count(const struct textembed *te);
+struct str textembed_id(const struct textembed *te, uint32_t i);
+const float *textembed_vector(const struct textembed *te, uint32_t i);
+
 /* ---- the Million Playlist Dataset (mpd.c, mpdscan.c) ----
  *
  *     while (mpd_open(m, f, name), (st = mpd_next(&p, m, &err)) == OK)

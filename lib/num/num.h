@@ -83,4 +83,12 @@ void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t 
  */
 void mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
+/* ---- eigenvectors (eigen.c) ---- */
+
+/*
+ * Eigenvalues, ascending, and eigenvectors of the symmetric A (n,n), of which the upper triangle counts: column j of A is
+ * afterwards the unit vector of values[j]. SYSTEM.
+ */
+enum status mat_eigen(double *A, double *values, size_t n, struct err *err);
+
 #endif

@@ -19,7 +19,7 @@ struct shared {
 
 struct tally {
     const char *name;
-    uint64_t value;
+    char value[32];
 };
 
 #define MAX_TALLIES 32
@@ -355,8 +355,21 @@ stage_reject_text(
 void
 stage_tally(struct stage *s, const char *name, uint64_t value)
 {
-    if (s->n_tallies < MAX_TALLIES)
-        s->tally[s->n_tallies++] = (struct tally){name, value};
+    if (s->n_tallies < MAX_TALLIES) {
+        struct tally *t = &s->tally[s->n_tallies++];
+        t->name = name;
+        (void)snprintf(t->value, sizeof(t->value), "%llu", (unsigned long long)value);
+    }
+}
+
+void
+stage_tally_real(struct stage *s, const char *name, double value)
+{
+    if (s->n_tallies < MAX_TALLIES) {
+        struct tally *t = &s->tally[s->n_tallies++];
+        t->name = name;
+        (void)snprintf(t->value, sizeof(t->value), "%.6g", value);
+    }
 }
 
 void
@@ -371,7 +384,7 @@ print_counts(const struct stage *s, uint64_t n_out)
     (void)fprintf(stderr, "%s: in=%llu out=%llu rejected=%llu", s->program->name, (unsigned long long)s->n_in,
         (unsigned long long)n_out, (unsigned long long)s->n_rejected);
     for (int i = 0; i < s->n_tallies; i++)
-        (void)fprintf(stderr, " %s=%llu", s->tally[i].name, (unsigned long long)s->tally[i].value);
+        (void)fprintf(stderr, " %s=%s", s->tally[i].name, s->tally[i].value);
     (void)fprintf(stderr, " seconds=%.1f\n", cli_seconds() - s->start);
 }
 

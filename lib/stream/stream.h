@@ -315,6 +315,7 @@ void stage_reject_text(
 _Noreturn void stage_fail(struct stage *s, const struct err *err);
 /* Adds " NAME=VALUE" to the last line. */
 void stage_tally(struct stage *s, const char *name, uint64_t value);
+void stage_tally_real(struct stage *s, const char *name, double value); /* with six digits */
 /* Progress of work that is not reading (epochs, steps). */
 void stage_progress(struct stage *s, uint64_t done, uint64_t total, const char *unit, const char *extra);
 /* Flushes, checks, renames, prints the last line, frees s; returns main's value. */
