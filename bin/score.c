@@ -212,6 +212,8 @@ main(int argc, char **argv)
     }
     free(runs);
     free(matched);
+    free(o.ranking.item);
+    free(o.generation.item);
     truth_free(truth);
     return stage_finish(s);
 }

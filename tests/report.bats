@@ -92,7 +92,7 @@ JSON
     [ "$(grep -c '<svg' report.html)" -eq 2 ]
     [ "$(tail -c 8 report.html)" = "</html>" ]
     for tag in table thead tbody tr th td div p figure svg style html; do
-        [ "$(grep -oE "<$tag[ >]" report.html | wc -l)" -eq "$(grep -o "</$tag>" report.html | wc -l)" ]
+        [ "$(grep -oE "<${tag}[ >]" report.html | wc -l)" -eq "$(grep -o "</$tag>" report.html | wc -l)" ]
     done
 }
 

@@ -75,6 +75,7 @@ JSON
             relevant: [range(1 + $q % 3) | "t\((. * 11 + $q * 7) % 40)"]}'
     done | mk prompts.mp
     for q in $(seq 0 39); do
+        # shellcheck disable=SC2046 # one track a word
         ranking "c$((q % 8)):$q" $(for i in $(seq 0 11); do echo "t$(((i * 3 + q * q) % 40))"; done)
     done >a.mp
     score --truth prompts.mp --ranking s=a.mp --trec trec -o out.mp

@@ -249,8 +249,9 @@ mark_relevant(struct judging *j, const struct turn *turn, bool on)
 {
     for (uint32_t r = 0; r < turn->count[ALL]; r++) {
         uint32_t track = j->t->relevant[turn->first + r];
-        uint8_t known = j->t->known[track];
-        j->mark[track] = on ? (uint8_t)(1 << ALL | (known == 1) << WARM | (known == 2) << COLD) : 0;
+        int known = j->t->known[track];
+        int bits = 1 << ALL | (known == 1) << WARM | (known == 2) << COLD;
+        j->mark[track] = (uint8_t)(on ? bits : 0);
     }
 }
 
@@ -262,7 +263,7 @@ measure_turn(struct judging *j, uint32_t index, size_t n)
 
     for (int s = 0; s < SUBSETS; s++) {
         for (size_t i = 0; i < n; i++)
-            j->hit[i] = j->mask[i] >> s & 1;
+            j->hit[i] = (uint8_t)(j->mask[i] >> s & 1);
         for (int m = 0; m < MEASURES && turn->count[s] > 0; m++)
             value[s * MEASURES + m] = measures[m].value(j->hit, n, turn->count[s], measures[m].k);
     }
