@@ -35,15 +35,17 @@ params_read(struct params **out, const struct model_config *c, const char *path,
     enum status st;
 
     *out = NULL;
-    if ((st = safetensors_open(&f, path, err)) != OK || (st = params_new(&p, c, err)) != OK)
+    if ((st = safetensors_open(&f, path, err)) != OK)
         goto out;
-    /* Before any page of the block is touched: a small file cannot make a large model. */
+    /* A small file cannot ask for the memory of a large model. */
     bytes = safetensors_bytes(f);
-    if (p->count > bytes / 2) {
-        st = err_set(
-            err, DATA, "%s: %zu parameters of config.json do not fit into %ju bytes", path, p->count, (uintmax_t)bytes);
+    if (params_count(c) > bytes / 2) {
+        st = err_set(err, DATA, "%s: %zu parameters of config.json do not fit into %ju bytes", path, params_count(c),
+            (uintmax_t)bytes);
         goto out;
     }
+    if ((st = params_new(&p, c, err)) != OK)
+        goto out;
     for (size_t i = 0; i < p->n_tensors; i++) {
         struct tensor *t = &p->tensor[i];
 

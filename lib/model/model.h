@@ -75,6 +75,8 @@ struct params {
     float *norm; /* (D) */
     float *head; /* (V, D); == embed if tied */
 };
+/* How many there are; SIZE_MAX if no size_t can tell. */
+size_t params_count(const struct model_config *c);
 /* Zeroed parameters of that shape (also used for gradients and moments). */
 enum status params_new(struct params **out, const struct model_config *c, struct err *err);
 void params_free(struct params *p);

@@ -10,7 +10,7 @@
 #define PER_LAYER 9
 #define ALIGN 64
 
-/* Walks the table: each tensor is added to out and, where base is not NULL, given its place in the block. */
+/* Walks the table: each tensor is added to out (where that is not NULL) and, where base is not NULL, given its place in the block. */
 struct walk {
     struct tensor *out;
     size_t n, count;
@@ -21,7 +21,7 @@ struct walk {
 static float *
 add(struct walk *w, size_t layer, const char *name, size_t rows, size_t cols)
 {
-    struct tensor *t = &w->out[w->n++];
+    struct tensor only_counted, *t = w->out == NULL ? &only_counted : &w->out[w->n++];
 
     *t = (struct tensor){.rows = rows, .cols = cols, .decay = cols > 0, .count = rows};
     if (layer == SIZE_MAX)
@@ -61,6 +61,21 @@ cut_up(struct params *p, struct walk *w, const struct model_config *c)
         add_layer(w, &p->layer[i], i, c);
     p->norm = add(w, SIZE_MAX, "model.norm", c->D, 0);
     p->head = c->tied ? p->embed : add(w, SIZE_MAX, "lm_head", c->V, c->D);
+}
+
+size_t
+params_count(const struct model_config *c)
+{
+    struct walk w = {0};
+    struct model_layer layer;
+
+    for (size_t i = 0; i < c->L; i++)
+        add_layer(&w, &layer, i, c);
+    (void)add(&w, SIZE_MAX, "", c->V, c->D);
+    (void)add(&w, SIZE_MAX, "", c->D, 0);
+    if (!c->tied)
+        (void)add(&w, SIZE_MAX, "", c->V, c->D);
+    return w.overflow ? SIZE_MAX : w.count;
 }
 
 static enum status
