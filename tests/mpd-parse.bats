@@ -102,6 +102,7 @@ says() {
 ["s.json",3,66,"{\"pid\":\"3\"}"]
 ["s.json",4,78,"{\"pid\":4 \"x\"}"]' ]
     mp2json r.mp | jq -es 'all(.reason | length > 5)'
+    mpcheck --canonical reject r.mp
 }
 
 @test "mpd-parse: a rejected playlist that is not UTF-8 still makes a readable reject" {
@@ -160,6 +161,8 @@ says() {
     mpd-parse --tracks t2.mp <all.json >p2.mp
     same p.mp p2.mp
     same t.mp t2.mp
+    mpcheck --canonical playlist p.mp
+    mpcheck --canonical track t.mp
     mp2json p.mp | jq -es 'length == 2000 and all(.playlist_id | type == "string")'
 }
 

@@ -37,6 +37,8 @@ splits() {
     same train warm
     [ "$(sort all | uniq | wc -l)" -eq 101 ] && [ "$(wc -l <all)" -eq 101 ]
     [ "$(wc -l <warm)" -lt 101 ]
+    mpcheck --canonical playlist out.mp
+    mpcheck --canonical track all.mp
     mp2json all.mp | jq -es 'all(.title and .artist and (.cold | type == "boolean"))'
 }
 
