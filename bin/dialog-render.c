@@ -34,8 +34,10 @@ static const struct program program = {
     .uses = STAGE_SEED,
 };
 
-static const char *const dialog_keys[] = {"dialog_id", "turns", NULL};
-static const char *const playlist_keys[] = {"playlist_id", "tracks", NULL};
+/* What becomes another key, or is written anew. */
+static const char *const dialog_keys[] = {"dialog_id", "turns", "example_id", "task", "segments", "query_id", "turn",
+    "history", "relevant", "ids", "labels", NULL};
+static const char *const playlist_keys[] = {"tracks", "example_id", "task", "segments", "ids", "labels", NULL};
 
 /* What one record after another is rendered with. */
 struct renderer {

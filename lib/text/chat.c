@@ -120,7 +120,8 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
     const struct entry *e = c->d->entry + i;
     struct str words = {NULL, 0};
     size_t n = 0, shown = 0, left = c->d->n - i;
-    bool train = e->train;
+    bool train = false, before = c->trained;
+    struct segments_mark mark;
     enum status st;
 
     while (n < left && e[n].role == MUSIC && e[n].turn == e->turn)
@@ -131,11 +132,20 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
         train = e[n].train;
         ++*next;
     }
+    mark = segments_mark(c->out);
+    c->trained = false;
     if ((st = add_control(c, false, e->turn, STR(HEADER("assistant")), err)) != OK ||
         (st = add_tracks(c, e, n, &shown, err)) != OK ||
         (st = add_words(c, train && words.n > 0, e->turn, words, err)) != OK)
         return st;
-    return add_control(c, train && (words.n > 0 || shown > 0), e->turn, STR("<|eot_id|>"), err);
+    /* The end is a target where anything before it is; a message of nothing at all is none. */
+    train = c->trained;
+    c->trained = before || train;
+    if (shown == 0 && words.n == 0) {
+        segments_back(c->out, mark);
+        return OK;
+    }
+    return add_control(c, train, e->turn, STR("<|eot_id|>"), err);
 }
 
 /* Entries of the turns below end. */
@@ -163,6 +173,9 @@ chat_example(struct segments *out, bool *trained, struct chat_tally *tally, cons
     if (st == OK)
         st = add_turns(&c, UINT32_MAX, err);
     *trained = c.trained;
+    /* Nothing is learnt from what comes behind the last target. */
+    while (c.trained && !out->p[out->n - 1].train)
+        out->n--;
     buf_free(&c.block);
     return st;
 }

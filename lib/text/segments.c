@@ -64,6 +64,21 @@ segments_add(struct segments *s, bool control, bool train, uint32_t turn, struct
     return OK;
 }
 
+struct segments_mark
+segments_mark(const struct segments *s)
+{
+    return (struct segments_mark){s->n, s->n == 0 ? 0 : s->p[s->n - 1].text.n, s->bytes.n};
+}
+
+void
+segments_back(struct segments *s, struct segments_mark mark)
+{
+    s->n = mark.n;
+    s->bytes.n = mark.bytes;
+    if (s->n > 0)
+        s->p[s->n - 1].text.n = mark.last;
+}
+
 struct segment
 segments_get(const struct segments *s, size_t i)
 {

@@ -122,6 +122,12 @@ struct segments {
 void segments_clear(struct segments *s);
 void segments_free(struct segments *s);
 enum status segments_add(struct segments *s, bool control, bool train, uint32_t turn, struct str text, struct err *err);
+/* How far the list has got, and back to there. */
+struct segments_mark {
+    size_t n, last, bytes;
+};
+struct segments_mark segments_mark(const struct segments *s);
+void segments_back(struct segments *s, struct segments_mark mark);
 /* The i-th; its text lives until the next segments_add or segments_clear. */
 struct segment segments_get(const struct segments *s, size_t i);
 /* segments: [{text, kind, train, turn}] */
