@@ -6,8 +6,6 @@
 #   playlists.mp  split train, valid or test
 #   tracks.mp     each track once, with cold
 #   dialogs.mp    nothing: there are no conversations
-#   frames.mp     wording of requests and answers, from the conversations of examples/cpcd; or a copy of
-#                 the file that FRAMES names
 #   rejects.mp    playlists that were refused, if any, each with its reason
 # One mpd-parse a slice goes through GNU parallel: JOBS of them at a time (one a processor), and PARALLEL_OPTS are more
 # options for parallel. Up to MAX_REJECTED playlists in a million (100) may be refused; with more the run ends.
@@ -85,11 +83,5 @@ cat "${rejects[@]}" >"$tmp/rejects.mp"
 mpd-split ${options[@]+"${options[@]}"} "${tracks[@]}" --tracks-out "$tmp/tracks.mp" \
     -o "$tmp/playlists.mp" "${playlists[@]}"
 : >"$tmp/dialogs.mp"
-if [ -n "${FRAMES:-}" ]; then
-    cat "$FRAMES" >"$tmp/frames.mp"
-else
-    "$here/cpcd.sh" "$tmp/cpcd"
-    mv "$tmp/cpcd/frames.mp" "$tmp"
-fi
 # All of them or none.
-mv "$tmp/playlists.mp" "$tmp/tracks.mp" "$tmp/dialogs.mp" "$tmp/frames.mp" "$tmp/rejects.mp" "$out"
+mv "$tmp/playlists.mp" "$tmp/tracks.mp" "$tmp/dialogs.mp" "$tmp/rejects.mp" "$out"

@@ -6,8 +6,6 @@
 #   playlists.mp  a programme each, split train, valid or test
 #   tracks.mp     works and movements: title, composer, year of the first programme, tags, cold
 #   dialogs.mp    nothing: there are no conversations
-#   frames.mp     wording of requests and answers, from the conversations of examples/cpcd; or a copy of
-#                 the file that FRAMES names
 # The slices go through mpd-parse as those of the Million Playlist Dataset would; what tracks.jsonl knows
 # of a track besides (the instruments of its soloists become its tags) is joined by jq. A day has one
 # programme, so the test is drawn from the last 365 days; options given are mpd-split's and come after that.
@@ -39,11 +37,5 @@ mp2json "$tmp/bare.mp" | jq -c --slurpfile known "$tmp/tracks.jsonl" '
 mpd-split --date 2002-12-31 --days 365 --test 100 ${options[@]+"${options[@]}"} \
     --tracks "$tmp/known.mp" --tracks-out "$tmp/tracks.mp" -o "$tmp/playlists.mp" "$tmp/programmes.mp"
 : >"$tmp/dialogs.mp"
-if [ -n "${FRAMES:-}" ]; then
-    cat "$FRAMES" >"$tmp/frames.mp"
-else
-    "$here/cpcd.sh" "$tmp/cpcd"
-    mv "$tmp/cpcd/frames.mp" "$tmp"
-fi
 # All of them or none.
-mv "$tmp/playlists.mp" "$tmp/tracks.mp" "$tmp/dialogs.mp" "$tmp/frames.mp" "$out"
+mv "$tmp/playlists.mp" "$tmp/tracks.mp" "$tmp/dialogs.mp" "$out"

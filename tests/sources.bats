@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # nyphil.sh and mpd.sh: what the sources write. Counts of the programmes were taken from the JSON by a Python script.
 load helper
-export FRAMES=/dev/null
 
 # The programmes as a folder of N slices in the layout of the dataset.
 slices() {
@@ -20,7 +19,7 @@ slices() {
 @test "nyphil.sh: 2,000 programmes, 100 of the last year as test, 3,193 tracks with year and tags, valid records" {
     run -0 --separate-stderr "$ROOT/pipelines/nyphil.sh" out
     [[ $stderr == *" rejected=0 train=1807 valid=93 test=100 undated=0 tracks=3193 "* ]]
-    [ "$(ls -A out)" = $'dialogs.mp\nframes.mp\nplaylists.mp\ntracks.mp' ]
+    [ "$(ls -A out)" = $'dialogs.mp\nplaylists.mp\ntracks.mp' ]
     mpcheck --canonical playlist out/playlists.mp
     mpcheck --canonical track out/tracks.mp
     [ ! -s out/dialogs.mp ]
@@ -43,12 +42,12 @@ slices() {
         JOBS=$((1 + n % 2)) "$ROOT/pipelines/mpd.sh" --date 2002-12-31 --days 365 --test 50 "in$n" "out$n" 2>err
         grep -q "^mpd.sh: slices=$n in=2000 out=2000 rejected=0 entries=8323 untitled=0 wrong_counts=0 outside=0$" err
     done
-    for f in playlists tracks dialogs frames rejects; do
+    for f in playlists tracks dialogs rejects; do
         same "out1/$f.mp" "out3/$f.mp"
         same "out1/$f.mp" "out7/$f.mp"
     done
     [ "$(mp2json out1/tracks.mp | jq -r .track_id | sort -u | wc -l)" -eq 3193 ]
-    [ "$(ls -A out1)" = $'dialogs.mp\nframes.mp\nplaylists.mp\nrejects.mp\ntracks.mp' ]
+    [ "$(ls -A out1)" = $'dialogs.mp\nplaylists.mp\nrejects.mp\ntracks.mp' ]
 }
 
 @test "mpd.sh: slices are read in the order of their pids" {
