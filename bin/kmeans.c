@@ -27,7 +27,7 @@ static const struct program program = {
     .in = "embedding or joined",
     .out = "centroid",
     .examples = "kmeans --modality semantic --clusters 256 -o semantic.cb joined.mp\n"
-                "kmeans -m playlist -k 1024 --unit playlist.mp | mp2json --fields modality,index,count\n",
+                "kmeans -m playlist -k 1024 --unit playlist.mp | mp2json | jq -c '[.index, .count]'\n",
     .opts = table,
     .uses = STAGE_SEED | STAGE_THREADS,
     .about = num_about,

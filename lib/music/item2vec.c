@@ -52,9 +52,10 @@ struct item2vec {
 struct piece {
     uint32_t track[PIECE + DRAWN]; /* its tracks, then the drawn ones */
     size_t n, m;
-    float *rows[2];     /* (n, dim) input and (n + m, dim) output vectors */
-    float *gradient[2]; /* the same shapes */
-    float *score;       /* (n, n + m) products, then their gradients */
+    float *rows[2];                 /* (n, dim) input and (n + m, dim) output vectors */
+    float *gradient[2];             /* the same shapes */
+    float square[2][PIECE + DRAWN]; /* mean squares of the gradients */
+    float *score;                   /* (n, n + m) products, then their gradients */
     double loss;
 };
 
@@ -305,19 +306,24 @@ piece_gradients(struct piece *p, const struct item2vec *iv)
     score_gradients(p, iv);
     mat_mul(p->gradient[0], dim, p->score, all, false, p->rows[1], dim, false, n, dim, all, 1, 0);
     mat_mul(p->gradient[1], dim, p->score, all, true, p->rows[0], dim, false, all, dim, n, 1, 0);
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < (side == 0 ? n : all); i++) {
+            const float *g = p->gradient[side] + i * dim;
+            p->square[side][i] = vec_dot(g, g, dim) / (float)dim;
+        }
 }
 
 /* ---- steps ---- */
 
 static void
-step(struct item2vec *iv, int side, uint32_t track, const float *gradient, float rate)
+step(struct item2vec *iv, int side, const struct piece *p, size_t i, float rate)
 {
     size_t dim = iv->o.dim;
-    float *v = iv->vec[side] + track * dim;
+    uint32_t track = p->track[i];
 
-    iv->square[side][track] += (float)(vec_norm(gradient, dim) * vec_norm(gradient, dim) / (double)dim);
+    iv->square[side][track] += p->square[side][i];
     if (iv->square[side][track] > 0)
-        vec_axpy(v, -rate / sqrtf(iv->square[side][track]), gradient, dim);
+        vec_axpy(iv->vec[side] + track * dim, -rate / sqrtf(iv->square[side][track]), p->gradient[side] + i * dim, dim);
 }
 
 /* Every thread goes through the whole block and takes its share of the tracks: each vector's steps keep the block's order. */
@@ -334,8 +340,8 @@ apply(struct item2vec *iv, const struct piece *piece, size_t n, float rate)
                 if (p->track[i] % shares != share)
                     continue;
                 if (i < p->n)
-                    step(iv, 0, p->track[i], p->gradient[0] + i * iv->o.dim, rate);
-                step(iv, 1, p->track[i], p->gradient[1] + i * iv->o.dim, rate);
+                    step(iv, 0, p, i, rate);
+                step(iv, 1, p, i, rate);
             }
         }
 }

@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Expected codes are read off the plane: every vector lies beside one centroid.
+load helper
+
+books() {
+    mk books.cb <<'JSON'
+{"modality":"semantic","index":1,"count":1,"vector":[10,0]}
+{"modality":"semantic","index":0,"count":1,"vector":[0,10]}
+{"modality":"playlist","index":0,"count":1,"vector":[0,0,0]}
+{"modality":"playlist","index":1,"count":1,"vector":[1,1,1]}
+{"modality":"playlist","index":2,"count":1,"vector":[5,5,5]}
+JSON
+}
+
+joined() {
+    mk joined.mp <<'JSON'
+{"track_id":"a","cold":false,"playlist":[1,1,0.9],"semantic":[9,1],"note":"stays"}
+{"track_id":"b","cold":false,"playlist":[4,5,5],"semantic":[1,8]}
+{"track_id":"c","cold":false,"playlist":[5,5,4],"semantic":[0,9]}
+{"track_id":"d","cold":true,"semantic":[0.5,9]}
+{"track_id":"e","cold":true,"playlist":[0,0,0.1]}
+{"track_id":"f","cold":true,"lyrics":[1]}
+JSON
+}
+
+@test "tok-map: the nearest centroid of each modality, unknown keys kept, vectors gone" {
+    books && joined
+    run -0 --separate-stderr tok-map -c books.cb -o out.mp joined.mp
+    [[ $stderr == *"in=6 out=5 rejected=0 without=1 "* ]]
+    mp2json out.mp >out.json
+    cat >want.json <<'JSON'
+{"track_id":"a","cold":false,"note":"stays","codes":{"playlist":1,"semantic":1}}
+{"track_id":"b","cold":false,"codes":{"playlist":2,"semantic":0}}
+{"track_id":"c","cold":false,"codes":{"playlist":2,"semantic":0}}
+{"track_id":"d","cold":true,"codes":{"semantic":0}}
+{"track_id":"e","cold":true,"codes":{"playlist":0}}
+JSON
+    same out.json want.json
+}
+
+@test "tok-map: --missing impute takes the majority of the nearest training tracks and says so" {
+    books && joined
+    run -0 --separate-stderr tok-map -c books.cb --missing impute --train joined.mp --neighbours 2 -o out.mp joined.mp
+    [[ $stderr == *" train=3 "* ]]
+    # d points where b and c do, both of playlist code 2; e points nearly nowhere: of [0,0,0.1] a, then b, c are next
+    mp2json out.mp | jq -es '
+        (.[] | select(.track_id == "d") | .codes == {playlist: 2, semantic: 0} and .imputed == ["playlist"])
+        and ([.[] | select(.imputed)] | length == 2)'
+    tok-map -c books.cb --missing impute --train joined.mp --neighbours 1 joined.mp 2>/dev/null | mp2json >one.json
+    # cosines of [0,0,1] with a, b, c: .561, .615, .492
+    jq -es '.[] | select(.track_id == "e") | .codes == {playlist: 0, semantic: 0} and .imputed == ["semantic"]' one.json
+}
+
+@test "tok-map: a tie of codes in the vote goes to the nearer tracks" {
+    books && joined
+    # neighbours of e by cosine: b (code 0), a (code 1): one vote each
+    tok-map -c books.cb --missing impute --train joined.mp --neighbours 2 joined.mp 2>/dev/null | mp2json >out.json
+    jq -es '.[] | select(.track_id == "e") | .codes.semantic == 0' out.json
+}
+
+@test "tok-map: equal distances go to the lower index" {
+    mk tie.cb <<'JSON'
+{"modality":"audio","index":0,"count":1,"vector":[1]}
+{"modality":"audio","index":1,"count":1,"vector":[3]}
+{"modality":"audio","index":2,"count":1,"vector":[1]}
+JSON
+    mk in.mp <<'JSON'
+{"track_id":"a","audio":[2]}
+{"track_id":"b","audio":[0]}
+JSON
+    tok-map -c tie.cb in.mp | mp2json | jq -es '[.[].codes.audio] == [0, 0]'
+}
+
+@test "tok-map: the report counts codes, tuples and the tracks that share one" {
+    books && joined
+    tok-map -c books.cb --report use.mp -o out.mp joined.mp
+    # semantic codes 1 0 0 0: entropy of 1/4, 3/4 is 0.5623351446, perplexity its exponential
+    mp2json use.mp | jq -es 'length == 1 and (.[0] |
+        .tracks == 5 and .tuples == 4 and .alone == 3 and .largest_tuple == 2 and .tracks_per_tuple == 1.25
+        and (.modalities | keys == ["playlist", "semantic"])
+        and (.modalities.semantic | .tracks == 4 and .codes == 2 and .used == 2 and .largest == 3 and .imputed == 0
+            and (.perplexity - 1.7547653506) * (.perplexity - 1.7547653506) < 1e-18)
+        and (.modalities.playlist | .used == 3 and .codes == 3))'
+}
+
+@test "tok-map: a codebook with a hole, a repeated index or another dimension is a data error" {
+    joined
+    mk hole.cb <<<'{"modality":"semantic","index":1,"count":1,"vector":[10,0]}'
+    run -65 --separate-stderr tok-map -c hole.cb joined.mp
+    [[ $stderr == *"index: semantic 0 is missing of 2" ]]
+    cat hole.cb hole.cb >twice.cb
+    run -65 --separate-stderr tok-map -c twice.cb joined.mp
+    [[ $stderr == *"twice.cb: record 2, "*"index: semantic 1 comes twice" ]]
+    mk wide.cb <<<'{"modality":"semantic","index":0,"count":1,"vector":[10,0,0]}'
+    run -65 --separate-stderr tok-map -c wide.cb joined.mp
+    [[ $stderr == *"joined.mp: record 1, byte 0: semantic: expected 3 numbers, got 2" ]]
+}
+
+@test "tok-map: a record's codes do not depend on what shares its batch, nor on threads" {
+    awk 'BEGIN { x = 7; for (i = 0; i < 700; i++) { printf "{\"track_id\":\"t%d\",\"semantic\":[", i
+        for (j = 0; j < 19; j++) { x = (x * 48271) % 2147483647; printf "%s%.5f", j ? "," : "", x / 2147483647 - 0.5 }
+        print "]}" } }' >in.json
+    mk in.mp <in.json
+    kmeans -m semantic -k 50 --iterations 3 -o s.cb in.mp
+    tok-map -c s.cb --threads 1 -o a.mp in.mp
+    tok-map -c s.cb --threads 4 -o b.mp in.mp
+    same a.mp b.mp
+    sed -n 301,303p in.json | mk some.mp
+    tok-map -c s.cb -o some.out some.mp
+    mp2json a.mp | sed -n 301,303p >want.json
+    mp2json some.out | cmp - want.json
+}
+
+@test "tok-map: empty stream, cut-off record, missing options" {
+    books && joined
+    : >empty
+    tok-map -c books.cb -o out.mp empty
+    [ -f out.mp ] && [ ! -s out.mp ]
+    head -c 40 joined.mp >cut.mp
+    run -65 --separate-stderr tok-map -c books.cb cut.mp
+    [[ $stderr == *"cut off"* ]]
+    run -64 --separate-stderr tok-map joined.mp
+    [ "$stderr" = "tok-map: --centroids must be given" ]
+    run -64 --separate-stderr tok-map -c books.cb --missing impute joined.mp
+    [ "$stderr" = "tok-map: --missing impute and --train go together" ]
+    run -66 tok-map -c nowhere.cb joined.mp
+}
+
+@test "tok-map: bad records are set aside, a full disk is 74, a closed pipe ends quietly" {
+    books && joined
+    mk bad.mp <<<'{"track_id":7,"semantic":[1,2]}'
+    run -65 --separate-stderr tok-map -c books.cb bad.mp
+    [[ $stderr == *"bad.mp: record 1, byte 0: track_id: expected string, got integer" ]]
+    tok-map -c books.cb --rejects rej.mp -o out.mp bad.mp joined.mp
+    mp2json rej.mp | jq -es 'length == 1 and .[0].value.track_id == 7'
+    run -74 bash -c 'tok-map -c books.cb joined.mp >/dev/full'
+    run -141 bash -c '(sleep 0.2; tok-map -c books.cb joined.mp) | true; exit "${PIPESTATUS[0]}"'
+}
