@@ -212,8 +212,6 @@ main(int argc, char **argv)
     }
     free(runs);
     free(matched);
-    free(o.ranking.item);
-    free(o.generation.item);
     truth_free(truth);
     return stage_finish(s);
 }

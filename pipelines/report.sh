@@ -104,11 +104,8 @@ read_stream tracks | jq -c --slurpfile named named 'select($named[0][.track_id])
 # ---- all numbers in one place, then words, then pictures -----------------------------------------
 
 # One record of tok-map --report; nothing where the run has none.
-if [ -e "$run/codebook.json" ]; then
-    mp2json "$run/codebook.json" >codebook.json
-else
-    echo null >codebook.json
-fi
+read_stream codebook >codebook.json
+[ -s codebook.json ] || echo null >codebook.json
 read_stream metric >metric.json
 read_stream log >log.json
 cat dialogs.counts synth.counts >counts

@@ -47,7 +47,7 @@ JSON
 {"step":2,"split":"valid","loss":4.25,"loss_dialog":4.25,"tokens":20}
 JSON
     echo '{"tracks":3,"tuples":2,"alone":1,"largest_tuple":2,"modalities":{"playlist":{"tracks":3,"imputed":1,"codes":4,"used":2,"largest":2,"perplexity":1.9}}}' |
-        mk run/codebook.json
+        mk run/codebook.mp
     bm25 --tracks run/tracks.mp run/prompts.mp -o run/ranking.bm25.mp
     score --truth run/prompts.mp --tracks run/tracks.mp --items run/items.mp --ranking search=run/ranking.search.mp \
         --ranking paper=run/ranking.paper.mp --ranking bm25=run/ranking.bm25.mp \
@@ -107,7 +107,7 @@ JSON
 
 @test "report: a run without training curves, codebook or samples still has a report" {
     a_run
-    rm run/codebook.json
+    rm run/codebook.mp
     : >run/log.mp
     score --truth run/prompts.mp --ranking search=run/ranking.search.mp -o run/metric.mp
     "$ROOT/pipelines/report.sh" run

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "eval/eval.h"
+#include "eval/room.h"
 
 struct posting {
     uint32_t doc;
@@ -68,29 +68,13 @@ bm25_free(struct bm25 *x)
     free(x);
 }
 
-/* Room for one more element of size bytes in *p, which has room for *cap. */
-static enum status
-grow(void *p, size_t n, size_t *cap, size_t size, struct err *err)
-{
-    size_t want = *cap < 512 ? 1024 : *cap * 2, bytes;
-    void **at = p, *q;
-
-    if (n < *cap)
-        return OK;
-    if (!size_mul(&bytes, want, size) || (q = realloc(*at, bytes)) == NULL)
-        return err_memory(err);
-    *at = q;
-    *cap = want;
-    return OK;
-}
-
 /* The current document has its place in length[] once something asks for it. */
 static enum status
 need_document(struct bm25 *x, struct err *err)
 {
     if (x->n_docs >= UINT32_MAX)
         return err_set(err, DATA, "more than %u documents", UINT32_MAX - 1);
-    return grow(&x->length, x->n_docs, &x->cap_docs, sizeof(*x->length), err);
+    return room(&x->length, &x->cap_docs, x->n_docs + 1, sizeof(*x->length), err);
 }
 
 enum status
@@ -104,8 +88,8 @@ bm25_add(struct bm25 *x, struct str text, struct err *err)
         return st;
     while (words_next(&word, x->words)) {
         cap = x->cap_at;
-        if ((st = grow(&x->term_at, x->n_at, &cap, sizeof(*x->term_at), err)) != OK ||
-            (st = grow(&x->doc_at, x->n_at, &x->cap_at, sizeof(*x->doc_at), err)) != OK ||
+        if ((st = room(&x->term_at, &cap, x->n_at + 1, sizeof(*x->term_at), err)) != OK ||
+            (st = room(&x->doc_at, &x->cap_at, x->n_at + 1, sizeof(*x->doc_at), err)) != OK ||
             (st = ids_add(&x->term_at[x->n_at], x->terms, word, err)) != OK)
             return st;
         x->doc_at[x->n_at++] = (uint32_t)x->n_docs;

@@ -112,7 +112,7 @@ void boot_free(struct boot *b);
 #define BOOT_ALONE SIZE_MAX
 void boot_interval(double *low, double *high, struct boot *b, size_t i, size_t j);
 
-/* ---- turns to be scored and what systems made of them (truth.c) ---- */
+/* ---- turns to be scored and what systems made of them (truth.c, run.c, trec.c) ---- */
 
 enum subset { ALL, WARM, COLD, SUBSETS };
 extern const char *const subset_suffix[SUBSETS]; /* "", ".warm", ".cold" */
