@@ -45,13 +45,14 @@ LIB_C := $(wildcard lib/*/*.c)
 LIB_CXX := $(wildcard lib/*/*.cpp)
 LIB_O := $(LIB_C:%.c=$(BUILD)/obj/%.o) $(LIB_CXX:%.cpp=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/lib/libtalkplay.a
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all
 all: $(PROGRAMS:%=$(BUILD)/bin/%) ## build every program
 
 .PHONY: units
-units: $(UNITS:%=$(BUILD)/unit/%)
+units: $(UNITS:%=$(BUILD)/unit/%) $(FUZZ:%=$(BUILD)/fuzz/replay_%) $(BUILD)/fault.so
 
 $(LIB): $(LIB_O)
 	@mkdir -p $(@D)
@@ -72,6 +73,21 @@ $(BUILD)/bin/%: $(BUILD)/obj/bin/%.o $(LIB)
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+
+# A fuzz target with a plain main, which runs it over files: make test replays what was found.
+$(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+
+# A fuzz target for libFuzzer: see the target fuzz.
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@) $(CXX) $(SAN) -fsanitize=fuzzer -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+
+# Preloaded by tests: makes calls fail. Without sanitizers, which have a malloc of their own.
+$(BUILD)/fault.so: tests/fault.c | $(BUILD)/packages
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) -std=c17 -O1 -g $(WARN) -fPIC -shared -o $@ $<
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
@@ -118,6 +134,22 @@ lint: | $(BUILD)/packages-test ## shellcheck, clang-format, warnings of gcc and 
 asan: ## programs and unit tests with AddressSanitizer and UBSan, in build/asan
 	$(MAKE) BUILD=$(BUILD)/asan MARCH=x86-64-v3 OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" all units
+
+## seconds that `make fuzz` gives each target
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on every tests/fuzz/fuzz_*.c, with clang and sanitizers, in build/libfuzzer
+	$(MAKE) BUILD=$(BUILD)/libfuzzer CC=clang CXX=clang++ MARCH=x86-64-v3 OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
+	    SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" fuzzers
+	for f in $(FUZZ); do \
+	    mkdir -p $(BUILD)/libfuzzer/corpus/$$f; \
+	    $(BUILD)/libfuzzer/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/libfuzzer/$$f- $(BUILD)/libfuzzer/corpus/$$f tests/records; \
+	done
+
+.PHONY: fuzzers
+fuzzers: $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 
 .PHONY: clean
 clean: ## delete everything that was made

@@ -22,3 +22,38 @@ mk() {
 same() {
     cmp "$1" "$2"
 }
+
+# Whether the programs were built with AddressSanitizer, which reserves terabytes and has a malloc of its own.
+sanitized() {
+    nm -D "$BUILD/bin/mp2json" | grep -q __asan_init
+}
+
+# faults "KIND..." "STATUS..." COMMAND...: fails the first, the second, … call of each kind (tests/fault.c names them) until a
+# run makes no such call any more. Each run that meets its fault must end with one of the statuses and one line on stderr, and
+# leave nothing named out*, part-* or *.XXXXXX behind; a close of what was only read from may fail unheard. Sets n_faults.
+# Skips where sanitizers are, whose malloc is their own.
+faults() {
+    local kinds=$1 want=" $2 " kind n got said left
+    shift 2
+    if sanitized; then skip "not under sanitizers"; fi
+    n_faults=0
+    for kind in $kinds; do
+        for ((n = 1; ; n++)); do
+            got=0
+            timeout 20 env FAULT="$kind:$n" FAULT_FIRED=fired LD_PRELOAD="$BUILD/fault.so" "$@" >/dev/null 2>said || got=$?
+            mapfile -t said <said
+            left=$(compgen -G 'out*' || compgen -G 'part-*' || compgen -G '*.??????' || true)
+            rm -f out* part-*
+            [ -e fired ] || break
+            rm fired
+            n_faults=$((n_faults + 1))
+            echo "$* with $kind $n failing: status $got: ${said[*]}"
+            if [ "$kind" = close ] && [ "$got" -eq 0 ]; then continue; fi
+            [[ $want == *" $got "* ]] || return 1
+            [ ${#said[@]} -eq 1 ] || return 1
+            [ -z "$left" ] || { echo "left behind: $left" && return 1; }
+        done
+    done
+    rm -f said
+    [ "$n_faults" -gt 0 ]
+}

@@ -168,20 +168,33 @@ note(enum status *st, struct err *err, enum status now, const struct err *what)
     }
 }
 
-enum status
-parts_close(struct parts *p, struct err *err)
+/* All or none: what was renamed before a later one failed goes again. */
+static enum status
+commit_all(struct parts *p, struct err *err)
 {
     enum status st = OK;
     struct err own;
+    size_t n;
 
-    for (size_t i = 0; i < p->n; i++) {
-        struct rec_writer *out = p->part[i].out;
-        p->part[i].out = NULL; /* rec_commit frees it */
-        if (st != OK && p->part[i].pid == 0)
-            rec_discard(out);
-        else
-            note(&st, err, rec_commit(out, &own), &own);
+    for (size_t i = 0; i < p->n; i++)
+        note(&st, err, rec_flush(p->part[i].out, &own), &own);
+    for (n = 0; n < p->n && (st == OK || p->part[n].pid != 0); n++) {
+        struct rec_writer *out = p->part[n].out;
+        p->part[n].out = NULL; /* rec_commit frees it */
+        note(&st, err, rec_commit(out, &own), &own);
     }
+    for (size_t i = 0; st != OK && i < n; i++)
+        if (p->part[i].pid == 0)
+            (void)unlink(p->part[i].name);
+    return st;
+}
+
+enum status
+parts_close(struct parts *p, struct err *err)
+{
+    enum status st = commit_all(p, err);
+    struct err own;
+
     for (size_t i = 0; i < p->n; i++)
         if (p->part[i].pid != 0)
             note(&st, err, wait_for(&p->part[i], &own), &own);
