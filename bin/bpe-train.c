@@ -113,9 +113,9 @@ main(int argc, char **argv)
         bool out;
         enum status st = is_held_out(&out, &r->map, &err);
         if (st == OK && !out)
-            st = o.field.n > 0                ? learn_fields(t, &o.field, &r->map, &err)
-                : map_has(&r->map, "turns") ? learn_dialog(t, &dialog, &r->map, &err)
-                                              : learn_segments(t, &segments, &r->map, &err);
+            st = o.field.n > 0               ? learn_fields(t, &o.field, &r->map, &err)
+                 : map_has(&r->map, "turns") ? learn_dialog(t, &dialog, &r->map, &err)
+                                             : learn_segments(t, &segments, &r->map, &err);
         if (st != OK)
             stage_reject(s, &err);
         held_out += st == OK && out;

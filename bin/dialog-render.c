@@ -35,9 +35,9 @@ static const struct program program = {
 };
 
 /* What becomes another key, or is written anew. */
-static const char *const dialog_keys[] = {"dialog_id", "turns", "example_id", "task", "segments", "query_id", "turn",
-    "history", "relevant", "ids", "labels", NULL};
-static const char *const playlist_keys[] = {"tracks", "example_id", "task", "segments", "ids", "labels", NULL};
+static const char *const example_keys[] = {"turns", "tracks", "example_id", "task", "segments", "ids", "labels", NULL};
+static const char *const prompt_keys[] = {
+    "dialog_id", "turns", "query_id", "turn", "segments", "history", "relevant", "ids", NULL};
 
 /* What one record after another is rendered with. */
 struct renderer {
@@ -63,13 +63,13 @@ name_version(struct buf *name, struct str id, bool plain, uint32_t version, stru
 }
 
 static enum status
-write_example(struct renderer *r, const char *task, const msgpack_object *map, const char *const *skip, struct err *err)
+write_example(struct renderer *r, const char *task, const msgpack_object *map, struct err *err)
 {
     rec_begin(r->out);
     put_str(r->out, "example_id", (struct str){r->name.p, r->name.n});
     put_text(r->out, "task", task);
     segments_put(r->out, "segments", &r->segments);
-    put_rest(r->out, map, skip);
+    put_rest(r->out, map, example_keys);
     return rec_end(r->out, err);
 }
 
@@ -88,7 +88,7 @@ render_dialog(struct renderer *r, const msgpack_object *map, struct err *err)
             return OK;
         }
         if (st == OK && (st = name_version(&r->name, r->dialog.id, true, v, err)) == OK)
-            st = write_example(r, "dialog", map, dialog_keys, err);
+            st = write_example(r, "dialog", map, err);
     }
     return st;
 }
@@ -114,7 +114,7 @@ render_playlist(struct renderer *r, const msgpack_object *map, struct err *err)
             return OK;
         }
         if (st == OK && (st = name_version(&r->name, id, false, v, err)) == OK)
-            st = write_example(r, "playlist", map, playlist_keys, err);
+            st = write_example(r, "playlist", map, err);
     }
     return st;
 }
@@ -163,7 +163,7 @@ write_prompt(struct renderer *r, const msgpack_object *map, uint32_t turn, struc
     segments_put(r->out, "segments", &r->segments);
     put_history(r->out, &r->dialog, turn);
     put_relevant(r->out, &r->dialog, turn);
-    put_rest(r->out, map, dialog_keys);
+    put_rest(r->out, map, prompt_keys);
     return rec_end(r->out, err);
 }
 

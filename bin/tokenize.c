@@ -200,8 +200,8 @@ main(int argc, char **argv)
     for (int n; (n = gather(task, s)) > 0;) {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
         for (int i = 0; i < n; i++)
-            task[i].st = o.decode ? decode(&task[i], b)
-                                  : encode(&task[i], &worker[omp_get_thread_num()], (size_t)o.context);
+            task[i].st =
+                o.decode ? decode(&task[i], b) : encode(&task[i], &worker[omp_get_thread_num()], (size_t)o.context);
         cut += emit(s, task, n, o.decode);
     }
     for (int i = 0; i < BATCH; i++) {

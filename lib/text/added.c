@@ -78,8 +78,8 @@ split_pass(const struct bpe *b, struct str s, bool normalized, const struct adde
     first_bytes(first, b, normalized);
     for (size_t i = 0; i <= s.n && st == OK;) {
         const struct added *a = NULL;
-        if (i < s.n && (!first[(unsigned char)s.p[i]] ||
-            (a = longest(b, (struct str){s.p + i, s.n - i}, normalized)) == NULL)) {
+        if (i < s.n &&
+            (!first[(unsigned char)s.p[i]] || (a = longest(b, (struct str){s.p + i, s.n - i}, normalized)) == NULL)) {
             i++;
             continue;
         }

@@ -45,8 +45,7 @@ struct merge_work {
     size_t size;
 };
 /* Merges the *n symbols of id in place until no pair has a rank: lowest rank first, then leftmost. */
-enum status merges_apply(
-    uint32_t *id, size_t *n, const struct merges *m, struct merge_work *work, struct err *err);
+enum status merges_apply(uint32_t *id, size_t *n, const struct merges *m, struct merge_work *work, struct err *err);
 
 /* ---- pre-tokenizers (split.c) ---- */
 

@@ -123,8 +123,7 @@ next_id(uint32_t *first, struct json root, struct ids *wanted, struct err *err)
                 next = json_u64(v) + 1;
             if (json_get(&v, it.value, "content") && json_type(v) == JSON_STRING &&
                 ids_find(wanted, json_str(v)) != IDS_NONE)
-                return err_set(
-                    err, DATA, "added_tokens: %.*s: there already", (int)json_str(v).n, json_str(v).p);
+                return err_set(err, DATA, "added_tokens: %.*s: there already", (int)json_str(v).n, json_str(v).p);
         }
     }
     if (next + ids_count(wanted) > BPE_MAX_VOCAB)
@@ -156,8 +155,7 @@ splice(struct buf *out, struct str json, const struct str *name, size_t n, uint3
 }
 
 enum status
-bpe_add_tokens(
-    struct buf *out, uint32_t *first, struct str json, const struct str *name, size_t n, struct err *err)
+bpe_add_tokens(struct buf *out, uint32_t *first, struct str json, const struct str *name, size_t n, struct err *err)
 {
     struct json_parser *parser = NULL;
     struct ids *wanted = NULL;

@@ -55,10 +55,10 @@ check_model(struct json *model, struct json root, struct err *err)
     if (json_get(&v, root, "normalizer") && json_type(v) != JSON_NULL) {
         struct json type, list;
         struct str name = json_type(v) == JSON_OBJECT && json_get(&type, v, "type") && json_type(type) == JSON_STRING
-            ? json_str(type)
-            : STR("of that kind");
+                              ? json_str(type)
+                              : STR("of that kind");
         bool none = str_eq(name, STR("Sequence")) && json_get(&list, v, "normalizers") &&
-            json_type(list) == JSON_ARRAY && json_size(list) == 0;
+                    json_type(list) == JSON_ARRAY && json_size(list) == 0;
         if (!none)
             return err_set(err, DATA, "normalizer: %.*s is not supported", (int)name.n, name.p);
     }
@@ -264,9 +264,9 @@ load_root(struct bpe *b, struct json root, struct err *err)
 {
     struct json model;
 
-    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK ||
-        bpe_load_added(b, root, err) != OK || place_added(b, err) != OK || load_merges(b, model, err) != OK ||
-        bpe_load_pre_tokenizer(b, root, err) != OK || bpe_load_post_processor(b, root, err) != OK)
+    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK || bpe_load_added(b, root, err) != OK ||
+        place_added(b, err) != OK || load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
+        bpe_load_post_processor(b, root, err) != OK)
         return err->status;
     b->ignore_merges = bpe_json_set(model, "ignore_merges");
     return OK;

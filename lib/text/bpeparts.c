@@ -173,8 +173,8 @@ load_template(struct bpe *b, struct json v, struct err *err)
 
     if (b->n_before + b->n_after > 0)
         return err_set(err, DATA, "post_processor: TemplateProcessing comes twice");
-    if (!json_get(&single, v, "single") || json_type(single) != JSON_ARRAY ||
-        !json_get(&tokens, v, "special_tokens") || json_type(tokens) != JSON_OBJECT)
+    if (!json_get(&single, v, "single") || json_type(single) != JSON_ARRAY || !json_get(&tokens, v, "special_tokens") ||
+        json_type(tokens) != JSON_OBJECT)
         return err_set(err, DATA, "post_processor: TemplateProcessing: expected single and special_tokens");
     for (struct json_iter it = json_iter(single); json_next(&it);) {
         if (json_type(it.value) != JSON_OBJECT)
@@ -182,7 +182,7 @@ load_template(struct bpe *b, struct json v, struct err *err)
         if (json_get(&part, it.value, "Sequence"))
             behind = true;
         else if (!json_get(&part, it.value, "SpecialToken") || json_type(part) != JSON_OBJECT ||
-            !json_get(&id, part, "id") || json_type(id) != JSON_STRING)
+                 !json_get(&id, part, "id") || json_type(id) != JSON_STRING)
             return err_set(err, DATA, "post_processor: single: expected SpecialToken or Sequence");
         else if (template_token(b, tokens, json_str(id), behind, err) != OK)
             return err->status;

@@ -143,7 +143,7 @@ struct learn {
     struct {
         uint64_t count;
         uint32_t pair;
-    } *heap;
+    } * heap;
     size_t n_heap, cap_heap;
     uint32_t (*merge)[2]; /* what was learnt */
     uint32_t n_merges, cap_merges;
@@ -366,7 +366,8 @@ learn_start(struct learn *l, struct err *err)
         return err_memory(err);
     if (merges_init(&l->index, 1 << 12, err) != OK || ids_new(&l->tokens, err) != OK)
         return err->status;
-    for (uint32_t c = 0; c < 0x144 && st == OK; c++) { /* in the order of the alphabet, as the files of others have it */
+    for (uint32_t c = 0; c < 0x144 && st == OK;
+         c++) { /* in the order of the alphabet, as the files of others have it */
         int byte = alphabet_byte(c);
         char one = (char)byte;
         if (byte >= 0)
@@ -442,8 +443,7 @@ learn_fini(struct learn *l)
 }
 
 enum status
-bpe_train(
-    struct buf *out, uint32_t *made, struct bpe_trainer *t, uint32_t vocab, uint64_t min_count, struct err *err)
+bpe_train(struct buf *out, uint32_t *made, struct bpe_trainer *t, uint32_t vocab, uint64_t min_count, struct err *err)
 {
     struct learn l = {.t = t};
     enum status st;

@@ -37,7 +37,8 @@ put_parts(struct buf *out, const struct learnt *x, struct err *err)
         return err->status;
     return buf_printf(out, err,
         "  \"post_processor\": {\n    \"type\": \"Sequence\",\n    \"processors\": [\n"
-        "      {\n        \"type\": \"ByteLevel\",\n        \"add_prefix_space\": true,\n        \"trim_offsets\": false,\n"
+        "      {\n        \"type\": \"ByteLevel\",\n        \"add_prefix_space\": true,\n        \"trim_offsets\": "
+        "false,\n"
         "        \"use_regex\": true\n      },\n"
         "      {\n        \"type\": \"TemplateProcessing\",\n"
         "        \"single\": [\n          {\"SpecialToken\": {\"id\": \"%s\", \"type_id\": 0}},\n"

@@ -140,8 +140,8 @@ add_control(void *arg, struct str text, struct err *err)
         const char *p = memmem(text.p, text.n, names[i], strlen(names[i]));
         if (p != NULL) {
             size_t n = text.n - (size_t)(p - text.p);
-            return err_set(err, DATA, "segments: control text %.*s is no token of the tokenizer",
-                (int)(n < 40 ? n : 40), p);
+            return err_set(
+                err, DATA, "segments: control text %.*s is no token of the tokenizer", (int)(n < 40 ? n : 40), p);
         }
     }
     return add_plain(arg, text, err);
@@ -258,7 +258,8 @@ encode_fit_dialog(
         keep_only(x, keep);
     free(keep);
     if (left > 0)
-        return err_set(err, DATA, "segments: the last turn needs %zu tokens more than the context of %zu", left, context);
+        return err_set(
+            err, DATA, "segments: the last turn needs %zu tokens more than the context of %zu", left, context);
     return OK;
 }
 
@@ -296,8 +297,7 @@ drop_tracks(bool *keep, const struct encoded *x, size_t context, struct err *err
 }
 
 enum status
-encode_fit_playlist(
-    struct encoded *x, const struct segments *s, struct bpe_encoder *e, size_t context, struct err *err)
+encode_fit_playlist(struct encoded *x, const struct segments *s, struct bpe_encoder *e, size_t context, struct err *err)
 {
     enum status st;
     bool *keep;

@@ -155,8 +155,8 @@ find(struct walk *w, size_t step, struct str text, size_t from, size_t *begin, s
     int found;
 
     *st = OK;
-    found = pcre2_match(w->run->splitter->step[step].code, (PCRE2_SPTR)text.p, text.n, from, PCRE2_NO_UTF_CHECK, match,
-        NULL);
+    found = pcre2_match(
+        w->run->splitter->step[step].code, (PCRE2_SPTR)text.p, text.n, from, PCRE2_NO_UTF_CHECK, match, NULL);
     if (found == PCRE2_ERROR_NOMATCH)
         return false;
     if (found < 0) {
@@ -206,8 +206,8 @@ step_walk(struct walk *w, size_t step, struct str text, struct err *err)
 }
 
 enum status
-split_text(struct split_run *r, struct str text,
-    enum status (*each)(void *arg, struct str piece, struct err *err), void *arg, struct err *err)
+split_text(struct split_run *r, struct str text, enum status (*each)(void *arg, struct str piece, struct err *err),
+    void *arg, struct err *err)
 {
     struct walk w = {r, each, arg};
 

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * text - UTF-8, splitting, merging, training and adding tokens. Expected values: of UTF-8 from Python's
+ * bytes.decode(errors="replace"); of training and encoding by hand, as said beside them; the fast ways are held against the slow ones.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "text/bpe.h"
+#include "text/splitascii.h"
+#include "unit.h"
+
+static struct err err;
+
+static void
+test_utf8(void)
+{
+    static const struct {
+        const char *in, *out;
+        uint64_t bad;
+    } cases[] = {
+        {"plain", "plain", 0},
+        {"\xc3\xa9t\xc3\xa9 \xf0\x9f\x8e\xb5", "\xc3\xa9t\xc3\xa9 \xf0\x9f\x8e\xb5", 0},
+        {"a\xff\xfe"
+         "b",
+            "a\xef\xbf\xbd\xef\xbf\xbd"
+            "b",
+            2},
+        {"\xe2\x82", "\xef\xbf\xbd", 1},                             /* cut off: one */
+        {"\xe2\x82(", "\xef\xbf\xbd(", 1},                           /* longest beginning, then what follows */
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 3}, /* a surrogate */
+        {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd", 2},                 /* overlong */
+        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 4}, /* above U+10FFFF */
+        {"12345678\x80zzzzzzzz", "12345678\xef\xbf\xbdzzzzzzzz", 1},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf out = {0};
+        uint64_t bad = 0;
+        CHECK(utf8_clean(&out, str_of(cases[i].in), &bad, &err) == OK &&
+                  str_eq((struct str){out.p, out.n}, str_of(cases[i].out)) && bad == cases[i].bad &&
+                  utf8_valid(str_of(cases[i].in)) == (bad == 0),
+            "utf8: case %zu is cleaned as Python does", i);
+        buf_free(&out);
+    }
+    CHECK(str_eq(utf8_trim(STR(" \t\xc2\xa0 a b\xe3\x80\x80\n")), STR("a b")), "trim takes white space of all scripts");
+    CHECK(str_eq(utf8_trim(STR(" \n ")), STR("")), "trim of white space alone is empty");
+}
+
+static void
+test_alphabet(void)
+{
+    bool same = true;
+
+    for (int b = 0; b < 256; b++)
+        same = same && alphabet_byte(alphabet_char((unsigned char)b)) == b;
+    CHECK(same, "each byte comes back from its character");
+    CHECK(alphabet_char(' ') == 0x120 && alphabet_char('\n') == 0x10a && alphabet_char(0xad) == 0x143 &&
+              alphabet_char(0x7f) == 0x121,
+        "blank is U+0120, line feed U+010A, as GPT-2 has them");
+}
+
+struct pieces {
+    struct str piece[512];
+    size_t n;
+};
+
+static enum status
+collect(void *arg, struct str piece, struct err *e)
+{
+    struct pieces *p = arg;
+
+    (void)e;
+    if (p->n < 512)
+        p->piece[p->n++] = piece;
+    return OK;
+}
+
+/* The same pattern by hand and, since its text differs, by PCRE2. */
+static void
+test_split_ascii(void)
+{
+    static const char *const part[] = {"a", "Zz", "word", "7", "1234", " ", "  ", "\n", "\r\n", "\t", "'s", "'LL",
+        "'re", "'x", "!", "?!", "_", "\x01", "\xc3\xa9", "\xc2\xa0", "\xc5\xbf", "\xe2\x80\xa8", "\xd9\xa3", "'", "\v",
+        "\x1c"};
+    struct splitter fast = {0}, slow = {0};
+    struct split_run a, b;
+    struct rng r = rng_seed(1, 1);
+    size_t wrong = 0, pieces = 0;
+
+    if (splitter_add_pattern(&fast, STR(LLAMA3_SPLIT), false, false, false, &err) != OK ||
+        splitter_add_pattern(&slow, STR("(?:" LLAMA3_SPLIT ")"), false, false, false, &err) != OK ||
+        split_run_init(&a, &fast, &err) != OK || split_run_init(&b, &slow, &err) != OK) {
+        CHECK(false, "the pattern of Llama 3 compiles: %s", err.text);
+        return;
+    }
+    CHECK(fast.step[0].llama3 && !slow.step[0].llama3, "one goes by hand, the other does not");
+    for (int round = 0; round < 20000; round++) {
+        struct pieces x = {.n = 0}, y = {.n = 0};
+        char text[256];
+        size_t n = 0;
+        for (uint64_t k = 1 + rng_below(&r, 12); k > 0; k--) {
+            const char *s = part[rng_below(&r, sizeof(part) / sizeof(part[0]))];
+            memcpy(text + n, s, strlen(s));
+            n += strlen(s);
+        }
+        bool same = split_text(&a, (struct str){text, n}, collect, &x, &err) == OK &&
+                    split_text(&b, (struct str){text, n}, collect, &y, &err) == OK && x.n == y.n;
+        for (size_t i = 0; same && i < x.n; i++)
+            same = x.piece[i].p == y.piece[i].p && x.piece[i].n == y.piece[i].n;
+        wrong += !same;
+        pieces += x.n;
+    }
+    CHECK(wrong == 0 && pieces > 20000, "by hand and by pattern 20000 texts fall into the same %zu pieces", pieces);
+    split_run_fini(&a);
+    split_run_fini(&b);
+    splitter_fini(&fast);
+    splitter_fini(&slow);
+}
+
+/* Symbol by symbol, as the definition says. */
+static void
+merge_plain(uint32_t *id, size_t *n, const struct merges *m)
+{
+    for (;;) {
+        const struct merge *best = NULL;
+        size_t at = 0;
+        for (size_t i = 0; i + 1 < *n; i++) {
+            const struct merge *p = merges_find(m, id[i], id[i + 1]);
+            if (p != NULL && (best == NULL || p->rank < best->rank)) {
+                best = p;
+                at = i;
+            }
+        }
+        if (best == NULL)
+            return;
+        id[at] = best->id;
+        memmove(id + at + 1, id + at + 2, (*n - at - 2) * sizeof(*id));
+        --*n;
+    }
+}
+
+static void
+test_merge(void)
+{
+    struct merges m;
+    struct merge_work work = {0};
+    struct rng r = rng_seed(2, 1);
+    size_t wrong = 0;
+
+    CHECK(merges_init(&m, 400, &err) == OK, "room for merges");
+    for (uint32_t k = 0; k < 400; k++) /* symbols 0-2 at first; pairs of any two that are there */
+        merges_add(&m, (uint32_t)rng_below(&r, 3 + k / 4), (uint32_t)rng_below(&r, 3 + k / 4), k, 3 + k);
+    for (int round = 0; round < 2000; round++) {
+        uint32_t a[300], b[300];
+        size_t n = 1 + rng_below(&r, 299), k = n;
+        for (size_t i = 0; i < n; i++)
+            a[i] = b[i] = (uint32_t)rng_below(&r, 3);
+        merge_plain(a, &n, &m);
+        wrong += merges_apply(b, &k, &m, &work, &err) != OK || k != n || memcmp(a, b, n * sizeof(*a)) != 0;
+    }
+    CHECK(wrong == 0, "short and long words merge as the definition says");
+    free(work.block);
+    free(m.slot);
+}
+
+/* A tokenizer learnt from text, in a file of its own; the caller frees *json. */
+static bool
+learn(struct buf *json, uint32_t *made, const char *text, uint32_t vocab)
+{
+    struct bpe_trainer *t = NULL;
+    bool ok = bpe_trainer_new(&t, &err) == OK && bpe_trainer_add(t, str_of(text), &err) == OK &&
+              bpe_train(json, made, t, vocab, 2, &err) == OK;
+
+    bpe_trainer_free(t);
+    return ok;
+}
+
+static struct bpe *
+load_bytes(struct str json)
+{
+    char path[] = "/tmp/test_text.XXXXXX";
+    int fd = mkstemp(path);
+    struct bpe *b = NULL;
+
+    if (fd < 0)
+        return NULL;
+    if (write(fd, json.p, json.n) != (ssize_t)json.n || bpe_load(&b, path, &err) != OK)
+        printf("# %s\n", err.text);
+    (void)close(fd);
+    (void)unlink(path);
+    return b;
+}
+
+/* Are the tokens of text the ids named, spelled with | between them? */
+static bool
+encodes(struct bpe_encoder *e, const struct bpe *b, const char *text, bool control, const char *want)
+{
+    struct tokens t = {0};
+    struct buf got = {0};
+    bool ok = (control ? bpe_encode_control : bpe_encode_text)(&t, e, str_of(text), &err) == OK;
+
+    for (size_t i = 0; ok && i < t.n; i++)
+        ok = (i == 0 || buf_add(&got, "|", 1, &err) == OK) && buf_adds(&got, bpe_token_text(b, t.p[i]), &err) == OK;
+    ok = ok && str_eq((struct str){got.p, got.n}, str_of(want));
+    if (!ok)
+        printf("# got %.*s\n", (int)got.n, got.p == NULL ? "" : got.p);
+    tokens_free(&t);
+    buf_free(&got);
+    return ok;
+}
+
+/*
+ * "ab ab ab abc" is ab once, _ab twice, _abc once: (a,b) 4, (_,a) 3, (b,c) 1. So ab is learnt, then (_,ab) of 3, and (_ab,c) of 1
+ * is too rare: 256 + 2 + 7 tokens.
+ */
+static void
+test_train(void)
+{
+    struct buf json = {0}, more = {0};
+    struct bpe *b, *music;
+    struct bpe_encoder *e = NULL;
+    uint32_t made = 0, first = 0;
+
+    CHECK(learn(&json, &made, "ab ab ab abc", 300) && made == 265, "two merges are learnt by hand and here");
+    b = load_bytes((struct str){json.p, json.n});
+    CHECK(b != NULL && bpe_vocab_size(b) == 265 && bpe_token_id(b, STR("ab")) == 256 &&
+              bpe_token_id(b, STR("\xc4\xa0"
+                                  "ab")) == 257 &&
+              bpe_token_id(b, STR("!")) == 0 && bpe_token_id(b, STR("<|begin_of_text|>")) == 258 &&
+              bpe_token_id(b, STR("none")) == BPE_NONE,
+        "ids: bytes, merges in their order, special tokens");
+    CHECK(bpe_encoder_new(&e, b, &err) == OK && encodes(e, b, "ab abc", false,
+                                                    "ab|\xc4\xa0"
+                                                    "ab|c"),
+        "text is merged");
+    CHECK(encodes(e, b, "ab<|eot_id|>ab", true, "ab|<|eot_id|>|ab"), "control has special tokens");
+    CHECK(encodes(e, b, "ab<|eot_id|>", false, "ab|<|||e|o|t|_|i|d|||>"), "text has none");
+    bpe_encoder_free(e);
+
+    CHECK(bpe_add_music(&more, &first, (struct str){json.p, json.n}, 2, &err) == OK && first == 265,
+        "music tokens follow the vocabulary");
+    music = load_bytes((struct str){more.p, more.n});
+    CHECK(music != NULL && bpe_vocab_size(music) == 277 && bpe_token_id(music, STR("<|playlist-0|>")) == 265 &&
+              bpe_token_id(music, STR("<|audio-1|>")) == 274 && bpe_token_id(music, STR("<end_of_music>")) == 276 &&
+              !bpe_token_special(music, 265),
+        "5K+2 of them, modality by modality, none special");
+    json.n = 0;
+    CHECK(bpe_add_music(&json, &first, (struct str){more.p, more.n}, 2, &err) == DATA, "not twice: %s", err.text);
+    bpe_free(b);
+    bpe_free(music);
+    buf_free(&json);
+    buf_free(&more);
+}
+
+static void
+test_decode(void)
+{
+    struct buf json = {0}, text = {0};
+    uint32_t made = 0;
+    struct bpe *b = learn(&json, &made, "", 263) ? load_bytes((struct str){json.p, json.n}) : NULL;
+    struct tokens t = {0};
+    struct bpe_encoder *e = NULL;
+    static const char s[] = "\xc3\xa9 <|eot_id|>\n";
+
+    if (b == NULL || bpe_encoder_new(&e, b, &err) != OK || bpe_encode_whole(&t, e, STR(s), &err) != OK) {
+        CHECK(false, "a vocabulary of bytes loads: %s", err.text);
+        return;
+    }
+    CHECK(t.n == 6 && t.p[0] == bpe_token_id(b, STR("<|begin_of_text|>")), "a whole text begins as the template says");
+    CHECK(bpe_decode(&text, b, t.p + 1, t.n - 1, false, &err) == OK && str_eq((struct str){text.p, text.n}, STR(s)),
+        "decoding gives the text back");
+    text.n = 0;
+    CHECK(bpe_decode(&text, b, t.p, 2, true, &err) == OK && str_eq((struct str){text.p, text.n}, STR("\xef\xbf\xbd")),
+        "half a character is U+FFFD, special tokens can be left out");
+    t.p[0] = 9999;
+    CHECK(bpe_decode(&text, b, t.p, 1, false, &err) == DATA, "an unknown id is refused: %s", err.text);
+    tokens_free(&t);
+    bpe_encoder_free(e);
+    bpe_free(b);
+    buf_free(&json);
+    buf_free(&text);
+}
+
+int
+main(void)
+{
+    test_utf8();
+    test_alphabet();
+    test_split_ascii();
+    test_merge();
+    test_train();
+    test_decode();
+    return unit_done();
+}
