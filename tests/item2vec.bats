@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+load helper
+
+# planted N: N playlists of 6 tracks, each of one of 8 groups of 12 (tracks g-0 … g-11), a fixed sequence of its own.
+planted() {
+    awk -v n="$1" 'function u() { x = (x * 48271) % 2147483647; return x }
+        BEGIN { x = 1; for (i = 0; i < n; i++) { printf "{\"playlist_id\":\"p%d\",\"tracks\":[", i
+            for (j = 0; j < 6; j++) printf "%s\"%d-%d\"", j ? "," : "", i % 8, u() % 12
+            print "]}" } }'
+}
+
+@test "item2vec: tracks of one planted group lie closer together than to any other" {
+    planted 400 | mk in.mp
+    item2vec --dim 16 --epochs 20 -o v.mp in.mp
+    kmeans -m playlist -k 8 --unit -o v.cb v.mp
+    mp2json v.mp | jq -c '{track_id, playlist: .vector}' | mk joined.mp
+    tok-map -c v.cb joined.mp | mp2json >items.json
+    # 96 tracks, 8 codes, and as many pairs of group and code as there are groups
+    jq -es 'length == 96 and ([.[] | [(.track_id | split("-")[0]), .codes.playlist]] | unique | length == 8)
+        and ([.[].codes.playlist] | unique | length == 8)' items.json
+}
+
+@test "item2vec: validation and test playlists are skipped and counted" {
+    mk in.mp <<'JSON'
+{"playlist_id":"a","tracks":["x","y"],"split":"train"}
+{"playlist_id":"b","tracks":["y","z"]}
+{"playlist_id":"c","tracks":["v","w"],"split":"valid"}
+{"playlist_id":"d","tracks":["t","u"],"split":"test"}
+JSON
+    run -0 --separate-stderr item2vec --dim 4 -o out.mp in.mp
+    [[ $stderr == *"in=4 out=3 rejected=0 skipped=2 "* ]]
+    mp2json out.mp | jq -es '[.[].track_id] == ["x", "y", "z"]
+        and all(.[]; .modality == "playlist" and (.vector | length == 4))'
+}
+
+@test "item2vec: rare tracks and those alone in their playlists get no vector" {
+    mk in.mp <<'JSON'
+{"playlist_id":"a","tracks":["x","y","r"]}
+{"playlist_id":"b","tracks":["x","y","x"]}
+{"playlist_id":"c","tracks":["s","s"]}
+JSON
+    item2vec --dim 4 in.mp | mp2json | jq -es '[.[].track_id] == ["x", "y", "r"]'
+    item2vec --dim 4 --min-count 2 in.mp | mp2json | jq -es '[.[].track_id] == ["x", "y"]'
+}
+
+@test "item2vec: --tracks writes those alone, in their order" {
+    mk in.mp <<<'{"playlist_id":"a","tracks":["x","y","z"]}'
+    mk tracks.mp <<'JSON'
+{"track_id":"z","title":"","artist":"","album":""}
+{"track_id":"q","title":"","artist":"","album":""}
+{"track_id":"x","title":"","artist":"","album":""}
+JSON
+    item2vec --dim 4 --tracks tracks.mp in.mp | mp2json | jq -es '[.[].track_id] == ["z", "x"]'
+}
+
+@test "item2vec: the same bytes twice and for 1 and 4 threads, others for another seed" {
+    planted 300 | mk in.mp
+    item2vec --dim 20 --epochs 3 --threads 1 -o a.mp in.mp
+    item2vec --dim 20 --epochs 3 --threads 4 -o b.mp in.mp
+    item2vec --dim 20 --epochs 3 --threads 4 - <in.mp >c.mp
+    same a.mp b.mp
+    same a.mp c.mp
+    item2vec --dim 20 --epochs 3 --seed 2 -o d.mp in.mp
+    run -1 cmp -s a.mp d.mp
+}
+
+@test "item2vec: a playlist of 2,000 tracks and one of none are fine" {
+    jq -nc '{playlist_id: "long", tracks: [range(2000) | "t\(.)"]}, {playlist_id: "none", tracks: []}' | mk in.mp
+    item2vec --dim 8 --epochs 2 -o out.mp in.mp
+    mp2json out.mp | jq -es 'length == 2000'
+}
+
+@test "item2vec: --subsample thins out without losing tracks" {
+    planted 200 | mk in.mp
+    item2vec --dim 8 --epochs 2 --subsample 0.001 -o out.mp in.mp
+    item2vec --dim 8 --epochs 2 -o all.mp in.mp
+    mp2json out.mp | jq -es 'length == 96'
+    run -1 cmp -s out.mp all.mp
+}
+
+@test "item2vec: an empty stream has no tracks" {
+    : >empty
+    item2vec -o out.mp empty
+    [ -f out.mp ] && [ ! -s out.mp ]
+}
+
+@test "item2vec: a wrong type is 65 or set aside, a cut-off record 65" {
+    mk in.mp <<'JSON'
+{"playlist_id":"a","tracks":["x","y"]}
+{"playlist_id":"b","tracks":["bad",7]}
+JSON
+    run -65 --separate-stderr item2vec --dim 4 in.mp
+    [[ $stderr == *"in.mp: record 2, "*"tracks: expected string, got integer" ]]
+    item2vec --dim 4 --rejects rej.mp -o out.mp in.mp
+    # nothing of the bad record is learnt
+    mp2json out.mp | jq -es '[.[].track_id] == ["x", "y"]'
+    mp2json rej.mp | jq -es 'length == 1'
+    head -c 20 in.mp >cut.mp
+    run -65 --separate-stderr item2vec cut.mp
+    [[ $stderr == *"cut off"* ]]
+}
+
+@test "item2vec: a full disk is 74, a closed pipe ends quietly" {
+    planted 50 | mk in.mp
+    run -74 bash -c 'item2vec --dim 4 in.mp >/dev/full'
+    run -141 --separate-stderr bash -c '(sleep 0.2; item2vec --dim 4 in.mp) | true; exit "${PIPESTATUS[0]}"'
+    [ -z "$stderr" ]
+}
