@@ -3,27 +3,6 @@
 
 # ---- counting ------------------------------------------------------------------------------------
 
-# What blanks part.
-def words: split(" ") | map(select(. != "")) | length;
-
-# Dialog records (inputs) to one object a split: sums, so that streams of any length fit.
-def conversation_counts($kind):
-  reduce inputs as $d ({};
-    ($d.split // "train") as $s
-    | (.[$s] // {conversations: 0, turns: 0, music_turns: 0, music: 0, requests: 0, request_words: 0,
-                 responses: 0, response_words: 0}) as $c
-    | ([foreach $d.turns[] as $t (0; if $t.role == "user" then . + 1 else . end; [., $t.role])]) as $at
-    | .[$s] = {
-        conversations: ($c.conversations + 1),
-        turns: ($c.turns + ($d.turns | map(select(.role == "user")) | length)),
-        music_turns: ($c.music_turns + ($at | map(select(.[1] == "music")[0]) | unique | length)),
-        music: ($c.music + ($d.turns | map(select(.role == "music")) | length)),
-        requests: ($c.requests + ($d.turns | map(select(.role == "user")) | length)),
-        request_words: ($c.request_words + ([$d.turns[] | select(.role == "user").content | words] | add // 0)),
-        responses: ($c.responses + ($d.turns | map(select(.role == "assistant")) | length)),
-        response_words: ($c.response_words + ([$d.turns[] | select(.role == "assistant").content | words] | add // 0))})
-  | to_entries[] | .value + {kind: $kind, split: .key};
-
 def playlist_counts:
   reduce inputs as $p ({playlists: 0, train: 0, tracks: 0};
     {playlists: (.playlists + 1), train: (.train + (if ($p.split // "train") == "train" then 1 else 0 end)),
@@ -36,7 +15,7 @@ def shown: {search: "TalkPlay search", paper: "TalkPlay paper", bm25: "BM25", po
             random: "random"}[.] // .;
 def ratio($a; $b): if $b > 0 then $a / $b else null end;
 
-def report($metric; $counts; $distinct; $playlists; $catalogue; $turns; $titles; $codebook; $log):
+def report($metric; $counts; $playlists; $catalogue; $turns; $titles; $codebook; $log):
   ($metric | map(.system) | unique | map(select(test(" - ") | not))) as $there
   # Systems in our order, then any other that was scored.
   | (systems + ($there - systems) | map(select(. as $s | $metric | any(.system == $s and .metric == "mrr")))) as $order
@@ -45,9 +24,9 @@ def report($metric; $counts; $distinct; $playlists; $catalogue; $turns; $titles;
       | if . == null then null else {value, low, high, n, count} | with_entries(select(.value != null)) end;
   {
     data: {
-      conversations: [$counts[] | . as $c | . + ($distinct[] | select(.kind == $c.kind and .split == $c.split))
+      conversations: [$counts[]
         | . + {turns_each: ratio(.turns; .conversations), tracks_each: ratio(.music; .music_turns),
-               words_request: ratio(.request_words; .requests), words_response: ratio(.response_words; .responses)}],
+               words_request: ratio(.request_words; .turns), words_response: ratio(.response_words; .responses)}],
       playlists: ($playlists + {tracks_each: ratio($playlists.tracks; $playlists.playlists)}),
       catalogue: ($catalogue + {warm: ($catalogue.tracks - $catalogue.cold)})
     },
@@ -93,7 +72,6 @@ def percent: if . == null then "-" else . * 100 | f1 + " %" end;
 def thousands:
   if . == null then "-" else tostring | . as $s | length as $n
   | [range(0; $n) | (if . > 0 and ($n - .) % 3 == 0 then "," else "" end) + $s[.:. + 1]] | add end;
-def of($s): map(select(.metric == $s)) | .[0];
 def title($titles): . as $id | $titles[$id] | if . == null then $id else "\(.title) - \(.artist)" end;
 def block: . // {} | ["playlist", "semantic", "metadata", "lyrics", "audio"] as $m | . as $c
   | "<start_of_music>" + ([$m[] | select($c[.] != null) | "<|\(.)-\($c[.])|>"] | join("")) + "<end_of_music>";

@@ -45,23 +45,20 @@ read_stream() {
 read_stream tracks | jq -r 'select(.cold == true) | [.track_id] | @tsv' | sort >cold
 read_stream tracks | jq -r '[.track_id] | @tsv' | sort >catalogue
 
-# Conversations of people and simulated ones, by split, one object a line: sums, then what is distinct.
+# Conversations of people and simulated ones: what was said, one entry a line: split, turn, role, content; and
+# a line without a role before each conversation. Then a JSON object a split: sums, and what is distinct.
 for kind in dialogs synth; do
-    read_stream "$kind" >"$kind.json"
     # shellcheck disable=SC2016
-    jq -n -c -L "$here" --arg kind "$kind" 'include "report"; conversation_counts($kind)' "$kind.json" >"$kind.counts"
-    # shellcheck disable=SC2016
-    jq -r '(.split // "train") as $s | .turns[] | [$s, .role, .content] | @tsv' "$kind.json" >said.tsv
+    read_stream "$kind" | jq -r '(.split // "train") as $s | [$s, 0, "", ""],
+        foreach .turns[] as $t (0; if $t.role == "user" then . + 1 else . end; [$s, ., $t.role, $t.content]) | @tsv' >said.tsv
     for split in train valid test; do
-        awk -F '\t' -v s="$split" '$1 == s && $2 == "music" {print $3}' said.tsv | sort -u >music
-        awk -F '\t' -v s="$split" '$1 == s && $2 != "music" {print $3}' said.tsv | tr '[:upper:]' '[:lower:]' |
+        awk -F '\t' -v s="$split" '$1 == s && $3 == "music" {print $4}' said.tsv | sort -u >music
+        awk -F '\t' -v s="$split" '$1 == s && $3 != "music" {print $4}' said.tsv | tr '[:upper:]' '[:lower:]' |
             tr -cs 'a-z0-9\200-\377' '\n' | sort -u >words
-        # shellcheck disable=SC2016
-        jq -n -c --arg kind "$kind" --arg split "$split" --argjson music "$(wc -l <music)" \
-            --argjson cold "$(comm -12 music cold | wc -l)" --argjson known "$(comm -12 music catalogue | wc -l)" \
-            --argjson words "$(awk 'NF {n++} END {print n + 0}' words)" \
-            '{kind: $kind, split: $split, distinct: $music, cold: $cold, warm: ($known - $cold), words: $words}'
-    done >"$kind.distinct"
+        awk -F '\t' -v s="$split" -v kind="$kind" -v distinct="$(wc -l <music)" -v cold="$(comm -12 music cold | wc -l)" \
+            -v known="$(comm -12 music catalogue | wc -l)" -v words="$(awk 'NF {n++} END {print n + 0}' words)" \
+            -f "$here/report.awk" said.tsv
+    done >"$kind.counts"
 done
 read_stream playlists | jq -n -c -L "$here" 'include "report"; playlist_counts' >playlists.counts
 jq -n -c --argjson tracks "$(wc -l <catalogue)" --argjson cold "$(wc -l <cold)" '{tracks: $tracks, cold: $cold}' >catalogue.counts
@@ -109,12 +106,11 @@ read_stream codebook >codebook.json
 read_stream metric >metric.json
 read_stream log >log.json
 cat dialogs.counts synth.counts >counts
-cat dialogs.distinct synth.distinct >distinct
 # shellcheck disable=SC2016
-jq -n -L "$here" --slurpfile metric metric.json --slurpfile counts counts --slurpfile distinct distinct --slurpfile playlists playlists.counts \
+jq -n -L "$here" --slurpfile metric metric.json --slurpfile counts counts --slurpfile playlists playlists.counts \
     --slurpfile catalogue catalogue.counts --slurpfile turns turns.json --slurpfile titles titles.json \
     --slurpfile codebook codebook.json --slurpfile log log.json \
-    'include "report"; report($metric; $counts; $distinct; $playlists[0]; $catalogue[0]; $turns; $titles[0]; $codebook[0]; $log)' \
+    'include "report"; report($metric; $counts; $playlists[0]; $catalogue[0]; $turns; $titles[0]; $codebook[0]; $log)' \
     >report.json
 jq -r -L "$here" 'include "report"; text' report.json >report.txt
 

@@ -61,7 +61,7 @@ JSON
     echo '{"example_id":"e","segments":[{"text":"So: Surprise me with whatever you like best by Abba","kind":"text","train":false}]}' |
         mk run/text.mp
     BUILD=$PWD/b run -65 --separate-stderr "$ROOT/pipelines/named-artists.sh" run
-    [[ $stderr == *'training has seen "surprise me with whatever'* ]]
+    [[ $stderr == *'training has seen "Surprise me with whatever'* ]]
     run -64 --separate-stderr "$ROOT/pipelines/named-artists.sh"
     run -64 --separate-stderr "$ROOT/pipelines/named-artists.sh" --artists x run
 }
