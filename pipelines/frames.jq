@@ -33,7 +33,8 @@ def names:
   ([.tracks[] | .track_artists[] | splits(" & |, | feat[.] | ft[.] "; "i") | select(length > 2)
     | ascii_downcase | [., "{artist}"], [sub("^the "; ""), "{artist}"]]
    + [.tracks[].track_release_titles | bare | select(length > 7) | ascii_downcase | [., "{album}"]]
-   + [.tracks[].track_titles | bare | select(length > 7 or test(" ")) | select(length > 4) | ascii_downcase | [., "{track}"]]
+   + [.tracks[].track_titles | bare | select(length > 7 or test(" ")) | select(length > 4)
+      | ascii_downcase | [., "{track}"]]
    + [.turns[].search_queries[] | tag | select(length > 3) | [., "{tag}"]])
   | map(select(.[0] | length > 2))
   | group_by(.[0]) | map(.[0]) | sort_by([-(.[0] | length), .[0]]);
@@ -41,7 +42,8 @@ def names:
 def genre:
   "\\b((alternative|classic|soft|hard|heavy|progressive|punk|indie|new|old school|southern)[ -])?"
   + "(rock( and | & | n | ?'n'? ?)roll|rock|pop|jazz|hip[ -]?hop|rap|r ?(&|n|and) ?b|country|reggae|metal|punk|soul"
-  + "|blues|classical|electronic|edm|techno|house|folk|indie|gospel|disco|funk|afro ?beats?|k-?pop|christmas|lo-?fi|ambient"
+  + "|blues|classical|electronic|edm|techno|house|folk|indie|gospel"
+  + "|disco|funk|afro ?beats?|k-?pop|christmas|lo-?fi|ambient"
   + "|instrumental|motown|oldies|grunge|salsa|latin|opera|worship|dance)\\b";
 
 def slots($names):
@@ -49,7 +51,9 @@ def slots($names):
   | reduce ($names[] | .[0] as $n | select($low | contains($n))) as $n (.; put_slot($n[0]; $n[1]))
   | gsub("\\b(19|20)?[0-9]0[’']?s\\b"; "{year}") | gsub(genre; "{tag}"; "i")
   # A second artist is a slot of its own; of other slots one is enough.
-  | if test("\\{artist\\}.*\\{artist\\}") then capture("(?<a>.*?\\{artist\\}.*?)\\{artist\\}(?<b>.*)") | .a + "{artist2}" + .b else . end;
+  | if test("\\{artist\\}.*\\{artist\\}") then
+      capture("(?<a>.*?\\{artist\\}.*?)\\{artist\\}(?<b>.*)") | .a + "{artist2}" + .b
+    else . end;
 
 def sentences: gsub("\\s+"; " ") | [scan("[^.!?…]+[.!?…)]*")] | map(squeeze | select(test("[[:alpha:]]")));
 
@@ -57,7 +61,9 @@ def sentences: gsub("\\s+"; " ") | [scan("[^.!?…]+[.!?…)]*")] | map(squeeze 
 def once: [scan("\\{[a-z0-9]+\\}")] | length == (unique | length);
 
 # Wording that fits one conversation and not any other.
-def particular: test("\\b(him|her|his|she|he|they|their|female|male|girl|gym|driving|beat|beats|mood|evaluat\\w*|rate\\w*|children|kids|wizard|newer|classics|sad|[0-9]+)\\b|pace|tempo|upbeat|lyric|new wave|weekend"; "i");
+def particular:
+  test("\\b(him|her|his|she|he|they|their|female|male|girl|gym|driving|beat|beats|mood|evaluat\\w*|rate\\w*"
+       + "|children|kids|wizard|newer|classics|sad|[0-9]+)\\b|pace|tempo|upbeat|lyric|new wave|weekend"; "i");
 
 def user_intent:
   if test("don'?t|didn'?t|not |hate|skip|remove|dislike|^no\\b"; "i") then
@@ -66,11 +72,13 @@ def user_intent:
     | if test("\\{(track|album|tag|year)\\}") or particular then empty
       elif test("\\{artist2\\}") then empty
       elif test("\\{artist\\}") then "reject_artist" else "reject" end
-  elif test("\\b(more|something|songs?|music|artists?|tracks?|bands?|anything|sounds?) like \\{|lines of \\{|similar|style|vein"; "i")
+  elif test("\\b(more|something|songs?|music|artists?|tracks?|bands?|anything|sounds?) like \\{"
+            + "|lines of \\{|similar|style|vein"; "i")
        and test("\\{artist\\}") then
     if test("\\{(track|album|tag|year|artist2)\\}") then empty else "like" end
   elif test("\\{track\\}") then
-    select(test("playlist \\{|\\{playlist|^(play|add)"; "i") or (test("add|hear|\\bplay\\b|by \\{artist|song|love \\{track|^\\W*\\{track\\}\\W*$|how about"; "i")
+    select(test("playlist \\{|\\{playlist|^(play|add)"; "i")
+           or (test("add|hear|\\bplay\\b|by \\{artist|song|love \\{track|^\\W*\\{track\\}\\W*$|how about"; "i")
                                      and (test("playlist|mellow|like|celebrate"; "i") | not)))
     | "track"
   elif test("\\{album\\}") then "album"
@@ -82,7 +90,8 @@ def user_intent:
     select(words | length <= 4) | "hello"
   elif test("more|another|similar|else|other|keep|continue|few"; "i") then "more"
   elif test("would (like|love)|want|[?]|'d (like|love)|listen|know"; "i") then empty
-  elif test("love|great|good|nice|perfect|awesome|thank|cool|wow|excellent|amazing|like|exactly|lovely|wonderful|fun"; "i") then "praise"
+  elif test("love|great|good|nice|perfect|awesome|thank|cool|wow|excellent|amazing|like|exactly|lovely|wonderful|fun";
+            "i") then "praise"
   elif test("^(ok|okay|sure|yes|yeah|yup|alright|fine)\\b"; "i") then "ok"
   else empty end;
 
@@ -91,7 +100,8 @@ def assistant_intent:
   elif test("\\{artist\\}") then select(test("\\{tag\\}") | not) | "artist"
   elif test("\\{tag\\}") then "tag"
   elif test("[?]$") and test("what|which|do you|any|would you|prefer"; "i") then "ask"
-  elif test("here|got it|sure|course|enjoy|hope|added|how about|check|let|these|absolutely|great|definitely|will do|okay"; "i") then "any"
+  elif test("here|got it|sure|course|enjoy|hope|added|how about|check|let|these|absolutely|great"
+            + "|definitely|will do|okay"; "i") then "any"
   else empty end;
 
 # Sentences of the training conversations: {id, role, text}.
@@ -122,7 +132,8 @@ def request_slot:
    playlist: "{playlist}", service: "{service}", playlist_owner: "my"}[.entity // ""] // .text;
 def request_frames($files):
   [$files[] | to_entries[].value[].data | map(request_slot) | add
-   | sub(" (on|using|via|in|with|from|through|off|over) \\{service\\}"; "") | sub("^(use|open|go to|launch) \\{service\\}"; "") | squeeze
+   | sub(" (on|using|via|in|with|from|through|off|over) \\{service\\}"; "")
+   | sub("^(use|open|go to|launch) \\{service\\}"; "") | squeeze
    | select(test("\\{service\\}|�") | not)
    | select(test("\\{(artist|track|album|tag|year|playlist)\\}"))]
   | (map(words | unique | .[]) | group_by(.) | keyed(.[0]; length)) as $df

@@ -2,8 +2,9 @@
 /*
  * synth_catalogue - the tracks that can be asked about, and which warm ones an artist or a tag has.
  *
- * Artists are told apart by name_key, so that "JAY-Z" and "Jay-Z" are one. A tag that says no more than the track's artist or
- * title is left out: asking by it is asking for those. Memory: all text once and about 200 bytes a track. Linear in the text.
+ * Artists are told apart by name_key, so that "JAY-Z" and "Jay-Z" are one. A tag that says no more than the track's
+ * artist or title is left out: asking by it is asking for those. Memory: all text once and about 200 bytes a track.
+ * Linear in the text.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * synth_frames - sentences with slots, by who says them and what for, drawn by weight.
  *
- * Draws: the cumulative weights are searched (log n); a frame that needs a slot which is not there is drawn again, and after
- * some tries the fitting ones are listed (n). Memory: the frames.
+ * Draws: the cumulative weights are searched (log n); a frame that needs a slot which is not there is drawn again,
+ * and after some tries the fitting ones are listed (n). Memory: the frames.
  */
 #include <stdlib.h>
 #include <string.h>

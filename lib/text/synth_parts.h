@@ -22,8 +22,10 @@ struct typing typing_draw(struct rng *r);
 /* The letters and digits of a name that identify it: lower case, without accents, marks, blanks, "the", (…), feat. */
 enum status name_key(struct buf *out, struct str name, enum name_kind kind, struct err *err);
 
-/* Appends name as somebody types it: without what is in brackets or behind " - " or "feat.", at times in part; never empty
- * unless name is. r NULL: the whole cleaned name as written. */
+/*
+ * Appends name as somebody types it: without what is in brackets or behind " - " or "feat.", at times in part; never
+ * empty unless name is. r NULL: the whole cleaned name as written.
+ */
 enum status name_type(
     struct buf *out, struct str name, enum name_kind kind, const struct typing *t, struct rng *r, struct err *err);
 

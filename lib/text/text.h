@@ -213,10 +213,10 @@ enum status chat_prompt(struct segments *out, struct chat_tally *tally, const st
 enum status playlist_example(struct segments *out, size_t *tracks, struct chat_tally *tally, struct str id,
     const msgpack_object *track_ids, const struct items *items, uint64_t seed, uint32_t version, struct err *err);
 
-/* ---- conversations simulated without a language model (synth.c) ----
- *
- * A simulated user has a playlist in mind and asks for its tracks, by one intent a turn; the recommender's answer is known, since
- * it comes from the playlist. Words come from frames that were learnt from people; names are mangled as people mangle them.
+/*
+ * ---- conversations simulated without a language model (synth.c) ----  A simulated user has a playlist in mind and
+ * asks for its tracks, by one intent a turn; the recommender's answer is known, since it comes from the playlist.
+ * Words come from frames that were learnt from people; names are mangled as people mangle them. /
  */
 
 struct synth_options {
@@ -245,9 +245,9 @@ uint64_t synth_frames(const struct synth *s);
 struct synth_counts synth_counts(const struct synth *s);
 
 /*
- * Writes the dialogues of one playlist record, none if it has no usable track: a track is usable that is in the catalogue
- * and, unless the playlist's split is valid or test, not cold. They depend on the seed, the playlist and the two files alone.
- * DATA if the record is not a playlist.
+ * Writes the dialogues of one playlist record, none if it has no usable track: a track is usable that is in the
+ * catalogue and, unless the playlist's split is valid or test, not cold. They depend on the seed, the playlist and
+ * the two files alone. DATA if the record is not a playlist.
  */
 enum status synth_playlist(struct rec_writer *w, struct synth *s, const struct rec *playlist, struct err *err);
 
