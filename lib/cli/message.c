@@ -27,9 +27,10 @@ message_name(const char *name)
 static void
 remove_temporaries(void)
 {
-    for (int i = 0; i < TEMPORARIES; i++)
-        if (temporary[i][0] != '\0')
-            (void)unlink(temporary[i]);
+    /* The last first: a folder is registered before what is put into it. */
+    for (int i = TEMPORARIES; i-- > 0;)
+        if (temporary[i][0] != '\0' && unlink(temporary[i]) != 0)
+            (void)rmdir(temporary[i]);
 }
 
 static void

@@ -18,7 +18,7 @@ masks_new(struct masks *m, const struct grammar *g, size_t V, struct err *err)
     for (size_t k = 0; k <= g->n_slots; k++, p += V) {
         m->block[k] = p;
         for (size_t i = 0; i < V; i++)
-            p[i] = g->slot[i] > k;
+            p[i] = g->slot[i] > k && g->slot[i] <= g->n_slots;
         p[g->end] = k > 0;
     }
     m->decide = p;
@@ -46,7 +46,7 @@ place_next(struct place *p, const struct grammar *g, int32_t token)
 
     if (token == g->end && p->slot > 0)
         p->ended = true;
-    else if (slot > p->slot)
+    else if (slot > p->slot && slot <= g->n_slots)
         p->slot = slot;
     else
         p->malformed = true;

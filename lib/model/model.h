@@ -190,6 +190,19 @@ const struct sft_log *sft_log(size_t *n, const struct sft *t);
 enum status sft_checkpoint(const char *path, const struct sft *t, struct err *err);
 /* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting model are others. */
 enum status sft_resume(struct sft *t, const char *path, struct err *err);
+/* ---- beginnings (init.c) ---- */
+
+/*
+ * Weights at random: normal of deviation std, those that add to the residual stream divided by sqrt(2 L) (Radford et al. 2019); norms 1.
+ */
+void init_random(struct model *m, uint64_t seed, double std);
+/*
+ * A copy of base with n tokens behind its vocabulary of first tokens. Their rows of embedding and head are drawn from the normal distribution
+ * with the mean of the first rows and their covariance times scale (Hewitt 2021); all others are base's, to the byte. The embedding keeps
+ * its rows if it has more than first + n. DATA if it has fewer than first; SYSTEM.
+ */
+enum status init_extend(struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale,
+    struct err *err);
 
 /* ---- files of a folder (load.c) ---- */
 
@@ -264,11 +277,12 @@ enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits,
 /* ---- music and words (grammar.c, beam.c, generate.c) ---- */
 
 #define GRAMMAR_MAX_SLOTS 16
+#define GRAMMAR_NEVER 255
 /* A block: start, then a token of at least one slot, slots in order and each at most once, then end. */
 struct grammar {
     int32_t start, end;
     size_t n_slots;
-    uint8_t *slot; /* (V) 1 + the slot that a token is of; 0 for others, start and end among them */
+    uint8_t *slot; /* (V) 1 + the slot that a token is of; GRAMMAR_NEVER for music that is no slot; 0 for others, start and end too */
 };
 struct generate_options {
     struct draw_options draw;

@@ -13,21 +13,22 @@
 #define WIDTH 16 /* floats of a vector */
 #define ROWS 8   /* of a block */
 #define VECS 2   /* vectors a row of a block */
+#define ALONE 8  /* vectors of a block of one row, where the chains would otherwise wait for each other */
 
 typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* m (≤ ROWS) rows of v (≤ VECS) vectors: constants where it is called. */
+/* m rows of v vectors, m v ≤ ROWS VECS: constants where it is called. */
 INLINE void
 block(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t v, size_t K)
 {
-    vec acc[ROWS][VECS];
+    vec acc[ROWS][ALONE];
 
     for (size_t i = 0; i < m; i++)
         memcpy(acc[i], C + i * ldc, v * sizeof(vec));
     for (size_t k = 0; k < K; k++) {
-        vec b[VECS];
+        vec b[ALONE];
 
         memcpy(b, B + k * ldb, v * sizeof(vec));
         for (size_t i = 0; i < m; i++)
@@ -54,6 +55,9 @@ mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size
 {
     size_t j = 0;
 
+    for (; M < ROWS && j + ALONE * WIDTH <= N; j += ALONE * WIDTH)
+        for (size_t i = 0; i < M; i++)
+            block(C + i * ldc + j, ldc, A + i * lda, lda, B + j, ldb, 1, ALONE, K);
     for (; j + VECS * WIDTH <= N; j += VECS * WIDTH)
         stripe(C + j, ldc, A, lda, B + j, ldb, M, VECS, K);
     for (; j + WIDTH <= N; j += WIDTH)

@@ -91,4 +91,13 @@ void mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B,
  */
 enum status mat_eigen(double *A, double *values, size_t n, struct err *err);
 
+/* ---- a normal distribution like that of given rows (gauss.c) ---- */
+
+struct gauss;
+/* Mean and covariance, the latter times scale (0: none), of n ≥ 1 rows of D finite numbers. SYSTEM, DATA. */
+enum status gauss_fit(struct gauss **out, const float *rows, size_t n, size_t D, double scale, struct err *err);
+void gauss_free(struct gauss *g);
+/* One row (D) from it; without a covariance the mean itself. SYSTEM. */
+enum status gauss_draw(float *row, const struct gauss *g, struct rng *r, struct err *err);
+
 #endif

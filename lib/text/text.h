@@ -87,6 +87,26 @@ enum status bpe_add_tokens(
 /* The same with the 5K+2 music tokens for K codes a modality, in the order of the design: modality by modality, start, end. */
 enum status bpe_add_music(struct buf *out, uint32_t *first, struct str json, size_t K, struct err *err);
 
+/* ---- music tokens of a tokenizer (musictokens.c) ---- */
+
+#define MUSIC_NEVER 255
+struct music_tokens {
+    int32_t start, end;
+    size_t n_slots;
+    enum modality modality[MODALITIES]; /* (n_slots) of slot i + 1 */
+    uint8_t *slot;                      /* (V) from 1; MUSIC_NEVER for other modalities; 0 for every other token */
+    int32_t *code;                      /* (V) where slot is not 0 */
+};
+/* "playlist,semantic" into a flag a modality; NULL means all. USAGE. */
+enum status modalities_parse(bool wanted[MODALITIES], const char *names, struct err *err);
+/*
+ * The music tokens of those modalities, in the vocabulary of a model with V ≥ bpe_vocab_size tokens. DATA where a modality that is named has none,
+ * and where there are none at all.
+ */
+enum status music_tokens_find(
+    struct music_tokens *t, const struct bpe *b, size_t V, const char *names, struct err *err);
+void music_tokens_fini(struct music_tokens *t);
+
 /* ---- training (bpetrain.c) ---- */
 
 struct bpe_trainer;

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model-init - the model that training starts from: random, or an existing one, with the music tokens added to tokenizer,
+ * configuration and weights together. Method and cost: lib/model/init.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/model.h"
+#include "text/text.h"
+
+#define COVARIANCE 1e-5 /* Hewitt's factor */
+#define TOKENIZER_MAX ((size_t)256 << 20)
+
+enum init { HEWITT, MEAN };
+
+struct options {
+    const char *base, *config, *output, *tokenizer;
+    int64_t clusters, ffn, heads, hidden, kv_heads, layers, positions;
+    int init;
+    double std;
+    bool untied;
+};
+
+static const struct opt table[] = {
+    OPT_STR(0, "base", struct options, base, "DIR", NULL, "existing model folder to add the tokens to"),
+    OPT_INT('k', "clusters", struct options, clusters, "K", "1024", 1, CODE_MAX + 1, "codes of a modality"),
+    OPT_STR(
+        0, "config", struct options, config, "FILE", NULL, "config.json of a random model; sizes given override it"),
+    OPT_INT(0, "ffn", struct options, ffn, "N", "0", 0, MODEL_MAX_F, "feed-forward size (8/3 hidden, in sixteens)"),
+    OPT_INT(0, "heads", struct options, heads, "N", "0", 0, MODEL_MAX_H, "query heads (4)"),
+    OPT_INT(0, "hidden", struct options, hidden, "N", "0", 0, MODEL_MAX_D, "hidden size (192)"),
+    OPT_ENUM(
+        0, "init", struct options, init, "hewitt", "hewitt|mean", "new rows: drawn like the old ones, or their mean"),
+    OPT_INT(0, "kv-heads", struct options, kv_heads, "N", "0", 0, MODEL_MAX_H, "key/value heads (as many as heads)"),
+    OPT_INT(0, "layers", struct options, layers, "N", "0", 0, MODEL_MAX_L, "layers (4)"),
+    OPT_NEED('o', "output", struct options, output, "DIR", "folder to make, whole or not at all"),
+    OPT_INT(0, "positions", struct options, positions, "N", "0", 0, MODEL_MAX_POSITIONS, "longest context (1024)"),
+    OPT_REAL(0, "std", struct options, std, "R", "0.02", 1e-6, 1, "deviation of random weights"),
+    OPT_STR(0, "tokenizer", struct options, tokenizer, "FILE", NULL, "tokenizer.json of a random model"),
+    OPT_FLAG(0, "untied", struct options, untied, "a random model's output matrix is not its embedding"),
+    OPT_END,
+};
+
+static const struct program program = {
+    .name = "model-init",
+    .purpose = "make the model that training starts from, music tokens included",
+    .operands = "",
+    .in = "a tokenizer.json, or a Hugging Face model folder",
+    .out = "a Hugging Face model folder",
+    .examples = "model-init --tokenizer tokenizer.json --clusters 128 --hidden 192 --layers 4 -o model\n"
+                "model-init --base Llama-3.2-1B-Instruct --clusters 1024 -o model\n",
+    .opts = table,
+    .uses = STAGE_SEED | STAGE_THREADS | STAGE_NO_OUT | STAGE_NO_IN | STAGE_QUIET,
+    .about = num_about,
+};
+
+struct init_run {
+    const struct options *o;
+    uint64_t seed;
+    struct buf tokenizer; /* with the music tokens */
+    uint32_t first;       /* of their ids */
+    size_t added;
+    struct model *model;
+};
+
+static enum status
+check_options(const struct options *o, struct err *err)
+{
+    struct stat sb;
+
+    if ((o->base == NULL) == (o->tokenizer == NULL))
+        return err_set(err, USAGE, "one of --base DIR and --tokenizer FILE is needed");
+    if (o->base != NULL && (o->config != NULL || o->untied ||
+                               (o->ffn | o->heads | o->hidden | o->kv_heads | o->layers | o->positions) != 0))
+        return err_set(err, USAGE, "--base has its own sizes: --config, --untied and sizes are for --tokenizer");
+    if (lstat(o->output, &sb) == 0)
+        return err_set(err, NOCREATE, "%s: exists", o->output);
+    return OK;
+}
+
+/* The tokenizer with the music tokens, and what the old one has as first id behind it. */
+static enum status
+add_tokens(struct init_run *r, struct err *err)
+{
+    struct buf path = {0}, json = {0};
+    enum status st = r->o->base == NULL ? buf_printf(&path, err, "%s%c", r->o->tokenizer, 0)
+                                        : buf_printf(&path, err, "%s/tokenizer.json%c", r->o->base, 0);
+
+    r->added = (size_t)MODALITIES * (size_t)r->o->clusters + 2;
+    if (st == OK && (st = file_read(&json, path.p, TOKENIZER_MAX, err)) == OK &&
+        (st = bpe_add_music(&r->tokenizer, &r->first, (struct str){json.p, json.n}, (size_t)r->o->clusters, err)) != OK)
+        (void)err_context(err, "%s", path.p);
+    buf_free(&path);
+    buf_free(&json);
+    return st;
+}
+
+/* ---- a random model ---- */
+
+static void
+set_size(size_t *size, int64_t given, size_t otherwise)
+{
+    if (given > 0)
+        *size = (size_t)given;
+    else if (*size == 0)
+        *size = otherwise;
+}
+
+/* Where the tokenizer has Llama 3's special tokens, its ids are the model's. */
+static enum status
+set_special(struct model_config *c, const char *path, struct err *err)
+{
+    struct bpe *bpe = NULL;
+    enum status st = bpe_load(&bpe, path, err);
+    uint32_t bos, end, eot;
+
+    if (st != OK)
+        return st;
+    bos = bpe_token_id(bpe, STR("<|begin_of_text|>"));
+    end = bpe_token_id(bpe, STR("<|end_of_text|>"));
+    eot = bpe_token_id(bpe, STR("<|eot_id|>"));
+    c->bos = bos == BPE_NONE ? -1 : (int32_t)bos;
+    c->n_eos = 0;
+    if (end != BPE_NONE)
+        c->eos[c->n_eos++] = (int32_t)end;
+    if (eot != BPE_NONE)
+        c->eos[c->n_eos++] = (int32_t)eot;
+    bpe_free(bpe);
+    return OK;
+}
+
+static enum status
+set_config(struct model_config *c, const struct init_run *r, struct err *err)
+{
+    const struct options *o = r->o;
+    size_t head = 0;
+    enum status st;
+
+    if (o->config != NULL) {
+        if ((st = config_read(c, o->config, err)) != OK)
+            return st;
+        /* A head keeps its size only if neither of those that it may follow from is changed. */
+        head = o->hidden == 0 && o->heads == 0 ? c->E : 0;
+        c->F = o->hidden != 0 ? 0 : c->F;
+        c->G = o->heads != 0 ? 0 : c->G;
+        c->tied = c->tied && !o->untied;
+    } else
+        *c = (struct model_config){.norm_eps = 1e-5, .rope_theta = 10000, .tied = !o->untied};
+    set_size(&c->D, o->hidden, 192);
+    set_size(&c->L, o->layers, 4);
+    set_size(&c->H, o->heads, 4);
+    set_size(&c->G, o->kv_heads, c->H);
+    set_size(&c->F, o->ffn, (c->D * 8 / 3 + 15) / 16 * 16);
+    set_size(&c->max_positions, o->positions, 1024);
+    if (head == 0 && c->D % c->H != 0)
+        return err_set(err, USAGE, "--hidden %zu is not a multiple of --heads %zu", c->D, c->H);
+    c->E = head != 0 ? head : c->D / c->H;
+    if (c->E % 2 != 0)
+        return err_set(err, USAGE, "heads of %zu numbers: expected an even number", c->E);
+    if (c->H % c->G != 0)
+        return err_set(err, USAGE, "--heads %zu is not a multiple of --kv-heads %zu", c->H, c->G);
+    c->V = (size_t)r->first + r->added;
+    return c->V > MODEL_MAX_V ? err_set(err, DATA, "a vocabulary of %zu tokens: at most %zu", c->V, MODEL_MAX_V)
+                              : set_special(c, o->tokenizer, err);
+}
+
+static enum status
+make_model(struct init_run *r, struct err *err)
+{
+    struct model *base = NULL;
+    struct model_config c;
+    enum status st;
+
+    if (r->o->base == NULL) {
+        if ((st = set_config(&c, r, err)) == OK && (st = model_new(&r->model, &c, err)) == OK)
+            init_random(r->model, r->seed, r->o->std);
+        return st;
+    }
+    if ((st = model_load(&base, r->o->base, err)) == OK)
+        st = init_extend(&r->model, base, r->first, r->added, r->seed, r->o->init == HEWITT ? COVARIANCE : 0, err);
+    model_free(base);
+    return st;
+}
+
+/* ---- the folder: built beside, renamed ---- */
+
+static enum status
+generation_json(struct buf *b, const struct model_config *c, struct err *err)
+{
+    enum status st = buf_printf(b, err, "{\n");
+
+    if (st == OK && c->bos >= 0)
+        st = buf_printf(b, err, "  \"bos_token_id\": %d,\n", (int)c->bos);
+    for (size_t i = 0; st == OK && i < c->n_eos; i++)
+        st = buf_printf(
+            b, err, "%s%d%s", i == 0 ? "  \"eos_token_id\": [" : ", ", (int)c->eos[i], i + 1 == c->n_eos ? "],\n" : "");
+    if (st == OK)
+        st = buf_printf(b, err, "  \"do_sample\": true,\n  \"temperature\": 1.0,\n  \"top_p\": 0.9\n}\n");
+    return st;
+}
+
+/* Without it transformers guesses the tokenizer's class from the architecture. */
+static enum status
+tokenizer_config(struct buf *b, const struct model_config *c, const struct bpe *bpe, struct err *err)
+{
+    enum status st = buf_printf(b, err, "{\n");
+    struct str bos = c->bos < 0 ? STR("") : bpe_token_text(bpe, (uint32_t)c->bos);
+    struct str eos = c->n_eos == 0 ? STR("") : bpe_token_text(bpe, (uint32_t)c->eos[c->n_eos - 1]);
+
+    if (st == OK && bos.n > 0)
+        st = buf_printf(b, err, "  \"bos_token\": \"%.*s\",\n", (int)bos.n, bos.p);
+    if (st == OK)
+        st = buf_printf(b, err, "  \"clean_up_tokenization_spaces\": false,\n");
+    if (st == OK && eos.n > 0)
+        st = buf_printf(b, err, "  \"eos_token\": \"%.*s\",\n", (int)eos.n, eos.p);
+    return st != OK ? st
+                    : buf_printf(b, err,
+                          "  \"model_max_length\": %zu,\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n",
+                          c->max_positions);
+}
+
+static enum status
+write_tokenizer(const struct init_run *r, const char *dir, struct err *err)
+{
+    static const char *const carried[] = {"tokenizer_config.json", "special_tokens_map.json"};
+    struct buf text = {0};
+    struct bpe *bpe = NULL;
+    enum status st = folder_write(dir, "tokenizer.json", r->tokenizer.p, r->tokenizer.n, err);
+
+    if (st == OK && r->o->base == NULL) {
+        if ((st = bpe_load(&bpe, dir, err)) == OK && (st = tokenizer_config(&text, &r->model->config, bpe, err)) == OK)
+            st = folder_write(dir, carried[0], text.p, text.n, err);
+    } else
+        for (size_t i = 0; st == OK && i < sizeof carried / sizeof *carried; i++)
+            st = folder_carry(dir, r->o->base, carried[i], err);
+    bpe_free(bpe);
+    buf_free(&text);
+    return st;
+}
+
+static enum status
+write_folder(const struct init_run *r, const char *dir, struct err *err)
+{
+    struct buf text = {0};
+    enum status st;
+
+    if ((st = write_tokenizer(r, dir, err)) == OK && (st = generation_json(&text, &r->model->config, err)) == OK &&
+        (st = folder_write(dir, "generation_config.json", text.p, text.n, err)) == OK)
+        st = model_save(dir, &r->model->config, r->model->params, err);
+    buf_free(&text);
+    return st;
+}
+
+/* Everything that may lie in the folder, so that a failure or a signal leaves none of it. */
+static enum status
+forget_or_keep(const char *dir, bool keep, struct err *err)
+{
+    static const char *const names[] = {"", "/tokenizer.json", "/tokenizer_config.json", "/special_tokens_map.json",
+        "/generation_config.json", "/model.safetensors", "/config.json"};
+    enum status st = OK;
+
+    for (size_t i = 0; st == OK && i < sizeof names / sizeof *names; i++) {
+        struct buf path = {0};
+
+        if ((st = buf_printf(&path, err, "%s%s%c", dir, names[i], 0)) == OK) {
+            if (keep)
+                cli_keep(path.p);
+            else
+                st = cli_temporary(path.p, err);
+        }
+        buf_free(&path);
+    }
+    return st;
+}
+
+static enum status
+save(const struct init_run *r, struct err *err)
+{
+    struct buf dir = {0};
+    size_t n = strlen(r->o->output);
+    enum status st;
+
+    while (n > 1 && r->o->output[n - 1] == '/')
+        n--;
+    if ((st = buf_printf(&dir, err, "%.*s.new%ld%c", (int)n, r->o->output, (long)getpid(), 0)) != OK)
+        return st;
+    if (mkdir(dir.p, 0777) != 0)
+        st = err_errno(err, NOCREATE, "%s", dir.p);
+    else if ((st = forget_or_keep(dir.p, false, err)) == OK && (st = write_folder(r, dir.p, err)) == OK) {
+        if (rename(dir.p, r->o->output) != 0)
+            st = err_errno(err, NOCREATE, "%s", r->o->output);
+        else
+            st = forget_or_keep(dir.p, true, err);
+    }
+    buf_free(&dir);
+    return st;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options o;
+    struct stage *s = stage_start(argc, argv, &program, &o);
+    struct init_run r = {.o = &o, .seed = stage_seed(s)};
+    struct err err;
+
+    num_init(stage_threads(s));
+    cli_must(check_options(&o, &err), &err);
+    cli_must(add_tokens(&r, &err), &err);
+    cli_must(make_model(&r, &err), &err);
+    cli_must(save(&r, &err), &err);
+    stage_tally(s, "parameters", r.model->params->count);
+    stage_tally(s, "vocabulary", r.model->config.V);
+    buf_free(&r.tokenizer);
+    model_free(r.model);
+    return stage_finish(s);
+}
