@@ -18,9 +18,9 @@
 
 /* ---- tiles over BLAS ---- */
 
-#define TILE_MAX 512
+#define TILE_MAX 1024
 #define TILE_MIN 64
-#define TILES 4 /* as many at least, so that two threads have the same to do */
+#define TILES 2 /* as many at least, so that two threads have the same to do */
 
 static size_t
 cut(size_t n, size_t parts)
