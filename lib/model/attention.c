@@ -4,75 +4,89 @@
  * weights: a block of BLOCK queries is taken at a time, and the backward pass computes its weights again from the log-sums (Dao et al.
  * 2022, FlashAttention, §3.1). A row's scores are all there at once, so that softmax needs no running maximum.
  *
- * A thread takes one key/value head of one sequence with all the query heads that share it: nothing is summed between threads.
- * Of a sequence with S tokens: about S^2 E operations a head forward and 2.5 times that backward; two blocks of BLOCK x S
+ * A thread takes one key/value head of one sequence with all the query heads that share it: nothing is summed between threads. Keys and
+ * values are transposed once for all of them, and so are the gradients that come out, so that each product is mat_chain over rows as they
+ * lie: sgemm would pack matrices that are used once.
+ * Of a sequence with S tokens: about S (S + BLOCK) E multiply-adds a head forward and 2.5 times that backward; 2 BLOCK + 4 E rows of S
  * floats of scratch a thread.
  */
 #include <math.h>
 #include <string.h>
 
-#include <cblas.h>
 #include <omp.h>
 
 #include "model/fast.h"
 #include "model/layers.h"
 
-#define BLOCK 64
+#define BLOCK 32
 
-/* What one thread works at: one query head. */
+/* What one thread works at: one query head of a sequence of S tokens, and its part of the scratch memory. */
 struct head {
     const float *q, *k, *v; /* first row of the sequence; ld apart */
     size_t ld, S, E;
     float scale;
+    float *kt, *vt, *dkt, *dvt; /* (E,width) transposed: keys, values, their gradients */
+    float *p, *dp;              /* (BLOCK,width) */
+    float *qt, *yt, *delta;     /* (E,BLOCK) twice, (BLOCK) */
+    size_t width;               /* S as whole vectors */
 };
 
 static size_t
-row_floats(size_t S)
+whole(size_t n)
 {
-    return (S + 15) / 16 * 16; /* rows of scores begin at whole vectors */
+    return (n + 15) / 16 * 16;
 }
 
 static size_t
-thread_floats(const struct ragged *r)
+thread_floats(const struct ragged *r, size_t E)
 {
-    return 2 * BLOCK * row_floats(r->longest) + BLOCK;
+    return (2 * BLOCK + 4 * E) * whole(r->longest) + 2 * E * BLOCK + BLOCK;
 }
 
 size_t
 attention_scratch(const struct ragged *r, size_t E, int threads)
 {
-    (void)E;
-    return thread_floats(r) * (size_t)threads;
-}
-
-/* C (m,n) = alpha A B^T, all rows ld* apart; called by threads, each on its own part: BLAS runs on one thread here. */
-static void
-times_t(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t n, size_t k,
-    float alpha)
-{
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, alpha, A, (blasint)lda, B,
-        (blasint)ldb, 0, C, (blasint)ldc);
+    return thread_floats(r, E) * (size_t)threads;
 }
 
 static void
-times(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t n, size_t k,
-    float beta)
+use_scratch(struct head *h, float *own)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1, A, (blasint)lda, B,
-        (blasint)ldb, beta, C, (blasint)ldc);
+    h->width = whole(h->S);
+    h->p = own;
+    h->dp = h->p + BLOCK * h->width;
+    h->kt = h->dp + BLOCK * h->width;
+    h->vt = h->kt + h->E * h->width;
+    h->dkt = h->vt + h->E * h->width;
+    h->dvt = h->dkt + h->E * h->width;
+    h->qt = h->dvt + h->E * h->width;
+    h->yt = h->qt + h->E * BLOCK;
+    h->delta = h->yt + h->E * BLOCK;
 }
 
-/* C (m,n) += A^T B, A (k,m). */
+/* out (E,ld) = x^T, x (S,E); 0 behind S. */
 static void
-t_times(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t n, size_t k)
+transpose(float *out, size_t ld, const float *x, size_t ldx, size_t S, size_t E)
 {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1, A, (blasint)lda, B,
-        (blasint)ldb, 1, C, (blasint)ldc);
+    for (size_t i = 0; i < E; i++) {
+        for (size_t t = 0; t < S; t++)
+            out[i * ld + t] = x[t * ldx + i];
+        memset(out + i * ld + S, 0, (ld - S) * sizeof *out);
+    }
 }
 
-/* p[0..n) = exp(p - max), p[n..width) = 0; returns log of the sum, and scales p to sum 1. */
+/* C (m,n) = A (m,k) B (k,n) */
+static void
+product(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t m, size_t n, size_t k)
+{
+    for (size_t i = 0; i < m; i++)
+        memset(C + i * ldc, 0, n * sizeof *C);
+    mat_chain(C, ldc, A, lda, B, ldb, m, n, k);
+}
+
+/* p[0..n) = softmax of scale p, p[n..width) = 0; returns the log of its sum of exponentials. */
 static float
-softmax_row(float *p, size_t n, size_t width)
+softmax_row(float *p, float scale, size_t n, size_t width)
 {
     float most = p[0], sum = 0, inverse;
 
@@ -81,7 +95,7 @@ softmax_row(float *p, size_t n, size_t width)
         most = p[j] > most ? p[j] : most;
 #pragma omp simd reduction(+ : sum)
     for (size_t j = 0; j < n; j++) {
-        float e = fast_exp(p[j] - most);
+        float e = fast_exp((p[j] - most) * scale);
 
         p[j] = e;
         sum += e;
@@ -91,69 +105,74 @@ softmax_row(float *p, size_t n, size_t width)
     for (size_t j = 0; j < n; j++)
         p[j] *= inverse;
     memset(p + n, 0, (width - n) * sizeof *p);
-    return most + logf(sum);
+    return most * scale + logf(sum);
 }
 
 static void
-head_forward(float *y, size_t ldy, float *lse, size_t ldl, float *p, const struct head *h)
+head_forward(float *y, size_t ldy, float *lse, size_t ldl, const struct head *h)
 {
     for (size_t i = 0; i < h->S; i += BLOCK) {
-        size_t m = h->S - i < BLOCK ? h->S - i : BLOCK, n = i + m, ldp = row_floats(n);
+        size_t m = h->S - i < BLOCK ? h->S - i : BLOCK, n = i + m;
 
-        times_t(p, ldp, h->q + i * h->ld, h->ld, h->k, h->ld, m, n, h->E, h->scale);
+        product(h->p, h->width, h->q + i * h->ld, h->ld, h->kt, h->width, m, whole(n), h->E);
         for (size_t a = 0; a < m; a++)
-            lse[(i + a) * ldl] = softmax_row(p + a * ldp, i + a + 1, n);
-        times(y + i * ldy, ldy, p, ldp, h->v, h->ld, m, h->E, n, 0);
+            lse[(i + a) * ldl] = softmax_row(h->p + a * h->width, h->scale, i + a + 1, n);
+        product(y + i * ldy, ldy, h->p, h->width, h->v, h->ld, m, h->E, n);
     }
 }
 
-/* dS = P (dP - delta) in place of dP, times scale; both are 0 right of the diagonal. */
+/* From scores and the gradient of the weights: the weights, and dS = P (dP - delta) scale; both 0 right of the diagonal. */
 static void
-softmax_rows_backward(float *p, float *dp, size_t ld, const float *lse, size_t ldl, const float *delta,
-    const struct head *h, size_t i, size_t m, size_t n)
+softmax_rows_backward(const float *lse, size_t ldl, const struct head *h, size_t i, size_t m)
 {
     for (size_t a = 0; a < m; a++) {
-        float *prow = p + a * ld, *drow = dp + a * ld, log_sum = lse[(i + a) * ldl], d = delta[a], s = h->scale;
-        size_t live = i + a + 1;
+        float *p = h->p + a * h->width, *dp = h->dp + a * h->width;
+        float log_sum = lse[(i + a) * ldl], d = h->delta[a], s = h->scale;
+        size_t live = i + a + 1, width = whole(i + m);
 
 #pragma omp simd
         for (size_t j = 0; j < live; j++) {
-            float w = fast_exp(prow[j] - log_sum);
+            float w = fast_exp(p[j] * s - log_sum);
 
-            prow[j] = w;
-            drow[j] = w * (drow[j] - d) * s;
+            p[j] = w;
+            dp[j] = w * (dp[j] - d) * s;
         }
-        memset(prow + live, 0, (n - live) * sizeof *prow);
-        memset(drow + live, 0, (n - live) * sizeof *drow);
+        memset(p + live, 0, (width - live) * sizeof *p);
+        memset(dp + live, 0, (width - live) * sizeof *dp);
     }
 }
 
-/* dq = ; dk, dv += ; all of them ld apart. */
-static void
-head_backward(float *dq, float *dk, float *dv, const float *dy, const float *y, size_t ldy, const float *lse,
-    size_t ldl, float *scratch, const struct head *h)
+static float
+dot(const float *a, const float *b, size_t n)
 {
-    size_t ld = h->ld, E = h->E;
-    float *p = scratch, *dp = p + BLOCK * row_floats(h->S), *delta = dp + BLOCK * row_floats(h->S);
-
-    for (size_t i = 0; i < h->S; i += BLOCK) {
-        size_t m = h->S - i < BLOCK ? h->S - i : BLOCK, n = i + m, ldp = row_floats(n);
-
-        for (size_t a = 0; a < m; a++) {
-            const float *u = y + (i + a) * ldy, *du = dy + (i + a) * ldy;
-            float sum = 0;
+    float sum = 0;
 
 #pragma omp simd reduction(+ : sum)
-            for (size_t j = 0; j < E; j++)
-                sum += u[j] * du[j];
-            delta[a] = sum;
-        }
-        times_t(p, ldp, h->q + i * ld, ld, h->k, ld, m, n, E, h->scale);
-        times_t(dp, ldp, dy + i * ldy, ldy, h->v, ld, m, n, E, 1);
-        softmax_rows_backward(p, dp, ldp, lse, ldl, delta, h, i, m, n);
-        times(dq + i * ld, ld, dp, ldp, h->k, ld, m, E, n, 0);
-        t_times(dk, ld, dp, ldp, h->q + i * ld, ld, n, E, m);
-        t_times(dv, ld, p, ldp, dy + i * ldy, ldy, n, E, m);
+    for (size_t j = 0; j < n; j++)
+        sum += a[j] * b[j];
+    return sum;
+}
+
+/* dq = ; h->dkt, h->dvt += */
+static void
+head_backward(
+    float *dq, const float *dy, const float *y, size_t ldy, const float *lse, size_t ldl, const struct head *h)
+{
+    size_t ld = h->ld, E = h->E;
+
+    for (size_t i = 0; i < h->S; i += BLOCK) {
+        size_t m = h->S - i < BLOCK ? h->S - i : BLOCK, n = i + m;
+
+        for (size_t a = 0; a < m; a++)
+            h->delta[a] = dot(y + (i + a) * ldy, dy + (i + a) * ldy, E);
+        product(h->p, h->width, h->q + i * ld, ld, h->kt, h->width, m, whole(n), E);
+        product(h->dp, h->width, dy + i * ldy, ldy, h->vt, h->width, m, whole(n), E);
+        softmax_rows_backward(lse, ldl, h, i, m);
+        product(dq + i * ld, ld, h->dp, h->width, h->k, ld, m, E, n);
+        transpose(h->qt, BLOCK, h->q + i * ld, ld, m, E);
+        transpose(h->yt, BLOCK, dy + i * ldy, ldy, m, E);
+        mat_chain(h->dkt, h->width, h->qt, BLOCK, h->dp, h->width, E, whole(n), m);
+        mat_chain(h->dvt, h->width, h->yt, BLOCK, h->p, h->width, E, whole(n), m);
     }
 }
 
@@ -161,19 +180,21 @@ void
 attention_forward(
     float *y, float *lse, float *scratch, const float *qkv, const struct ragged *r, size_t H, size_t G, size_t E)
 {
-    size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r);
+    size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r, E);
 
 #pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(r->start[r->n] * r->longest * H * E))
     for (size_t task = 0; task < r->n * G; task++) {
         size_t t0 = r->start[task / G], g = task % G;
         const float *row = qkv + t0 * ld;
-        float *own = scratch + (size_t)omp_get_thread_num() * per_thread;
+        struct head h = {.k = row + (H + g) * E, .v = row + (H + G + g) * E, .ld = ld, .E = E};
 
+        h.S = r->start[task / G + 1] - t0;
+        h.scale = 1.0F / sqrtf((float)E);
+        use_scratch(&h, scratch + (size_t)omp_get_thread_num() * per_thread);
+        transpose(h.kt, h.width, h.k, ld, h.S, E);
         for (size_t i = g * share; i < (g + 1) * share; i++) {
-            struct head h = {row + i * E, row + (H + g) * E, row + (H + G + g) * E, ld, r->start[task / G + 1] - t0, E,
-                1.0F / sqrtf((float)E)};
-
-            head_forward(y + t0 * H * E + i * E, H * E, lse + t0 * H + i, H, own, &h);
+            h.q = row + i * E;
+            head_forward(y + t0 * H * E + i * E, H * E, lse + t0 * H + i, H, &h);
         }
     }
 }
@@ -182,24 +203,29 @@ void
 attention_backward(float *dqkv, float *scratch, const float *dy, const float *y, const float *lse, const float *qkv,
     const struct ragged *r, size_t H, size_t G, size_t E)
 {
-    size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r);
+    size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r, E);
 
 #pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(r->start[r->n] * r->longest * H * E))
     for (size_t task = 0; task < r->n * G; task++) {
-        size_t t0 = r->start[task / G], S = r->start[task / G + 1] - t0, g = task % G;
-        const float *row = qkv + t0 * ld;
-        float *drow = dqkv + t0 * ld, *dk = drow + (H + g) * E, *dv = drow + (H + G + g) * E;
-        float *own = scratch + (size_t)omp_get_thread_num() * per_thread;
+        size_t t0 = r->start[task / G], g = task % G;
+        const float *row = qkv + t0 * ld, *dyrow = dy + t0 * H * E, *yrow = y + t0 * H * E;
+        float *drow = dqkv + t0 * ld;
+        struct head h = {.k = row + (H + g) * E, .v = row + (H + G + g) * E, .ld = ld, .E = E};
 
-        for (size_t t = 0; t < S; t++) {
-            memset(dk + t * ld, 0, E * sizeof *dk);
-            memset(dv + t * ld, 0, E * sizeof *dv);
-        }
+        h.S = r->start[task / G + 1] - t0;
+        h.scale = 1.0F / sqrtf((float)E);
+        use_scratch(&h, scratch + (size_t)omp_get_thread_num() * per_thread);
+        transpose(h.kt, h.width, h.k, ld, h.S, E);
+        transpose(h.vt, h.width, h.v, ld, h.S, E);
+        memset(h.dkt, 0, 2 * E * h.width * sizeof *h.dkt); /* dvt lies behind it */
         for (size_t i = g * share; i < (g + 1) * share; i++) {
-            struct head h = {row + i * E, row + (H + g) * E, row + (H + G + g) * E, ld, S, E, 1.0F / sqrtf((float)E)};
-
-            head_backward(drow + i * E, dk, dv, dy + t0 * H * E + i * E, y + t0 * H * E + i * E, H * E,
-                lse + t0 * H + i, H, own, &h);
+            h.q = row + i * E;
+            head_backward(drow + i * E, dyrow + i * E, yrow + i * E, H * E, lse + t0 * H + i, H, &h);
         }
+        for (size_t t = 0; t < h.S; t++)
+            for (size_t i = 0; i < E; i++) {
+                drow[t * ld + (H + g) * E + i] = h.dkt[i * h.width + t];
+                drow[t * ld + (H + G + g) * E + i] = h.dvt[i * h.width + t];
+            }
     }
 }

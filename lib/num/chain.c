@@ -25,18 +25,22 @@ block(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t l
 {
     vec acc[ROWS][ALONE];
 
+    /* Vector by vector: an array that is copied whole would live in memory and not in registers. */
     for (size_t i = 0; i < m; i++)
-        memcpy(acc[i], C + i * ldc, v * sizeof(vec));
+        for (size_t j = 0; j < v; j++)
+            memcpy(&acc[i][j], C + i * ldc + j * WIDTH, sizeof(vec));
     for (size_t k = 0; k < K; k++) {
         vec b[ALONE];
 
-        memcpy(b, B + k * ldb, v * sizeof(vec));
+        for (size_t j = 0; j < v; j++)
+            memcpy(&b[j], B + k * ldb + j * WIDTH, sizeof(vec));
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < v; j++)
                 acc[i][j] += A[i * lda + k] * b[j];
     }
     for (size_t i = 0; i < m; i++)
-        memcpy(C + i * ldc, acc[i], v * sizeof(vec));
+        for (size_t j = 0; j < v; j++)
+            memcpy(C + i * ldc + j * WIDTH, &acc[i][j], sizeof(vec));
 }
 
 INLINE void
