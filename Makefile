@@ -139,13 +139,17 @@ asan: ## programs and unit tests with AddressSanitizer and UBSan, in build/asan
 FUZZ_SECONDS ?= 60
 
 .PHONY: fuzz
-fuzz: ## libFuzzer on every tests/fuzz/fuzz_*.c, with clang and sanitizers, in build/libfuzzer
-	$(MAKE) BUILD=$(BUILD)/libfuzzer CC=clang CXX=clang++ MARCH=x86-64-v3 OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
+fuzz: all ## libFuzzer on every tests/fuzz/fuzz_*.c, with clang and sanitizers, in build/libfuzzer
+	$(MAKE) BUILD=$(BUILD)/libfuzzer CC=clang CXX=clang++ WERROR= MARCH=x86-64-v3 \
+	    OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
 	    SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" fuzzers
+	mkdir -p $(BUILD)/libfuzzer/seeds
+	cp schemas/*.json tests/records/*.json $(BUILD)/libfuzzer/seeds
+	for f in tests/records/*.json; do $(BUILD)/bin/json2mp -o $(BUILD)/libfuzzer/seeds/$$(basename $$f .json).mp $$f; done
 	for f in $(FUZZ); do \
 	    mkdir -p $(BUILD)/libfuzzer/corpus/$$f; \
 	    $(BUILD)/libfuzzer/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/libfuzzer/$$f- $(BUILD)/libfuzzer/corpus/$$f tests/records; \
+	        -artifact_prefix=$(BUILD)/libfuzzer/$$f- $(BUILD)/libfuzzer/corpus/$$f $(BUILD)/libfuzzer/seeds; \
 	done
 
 .PHONY: fuzzers
