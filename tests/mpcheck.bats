@@ -135,3 +135,15 @@ END
     run -65 --separate-stderr mpcheck track a.mp
     [ "$stderr" = "mpcheck: a.mp: record 1, byte 0: the record is cut off after 2 bytes" ]
 }
+
+@test "mpcheck: rejects stay readable whatever was rejected: NaN, text that is no UTF-8, nesting of 32" {
+    printf '\x81\xa1a\xca\x7f\xc0\x00\x00\n\x81\xa1a\xa1\xff\n\x81\xa1a' >a.mp
+    head -c 31 /dev/zero | tr '\0' '\221' >>a.mp
+    printf '\x01\n' >>a.mp
+    run -0 mpcheck --rejects r.mp track a.mp
+    [ "$(mp2json r.mp | jq -c '[.record, .value]' | tr '\n' ' ')" = '[1,null] [2,null] [3,null] ' ]
+    run -0 mpcheck --canonical reject r.mp
+    printf '{"a":"\xff"}' >"$(printf 'b\xff')"
+    run -0 json2mp --rejects r.mp -o b.mp "$(printf 'b\xff')"
+    [ "$(mp2json r.mp | jq -c '[.reason, .file, .value]')" = '["not JSON: byte 6 is not UTF-8","b�","{\"a\":\"�\"}"]' ]
+}

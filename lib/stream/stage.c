@@ -294,6 +294,59 @@ stage_count_in(struct stage *s, uint64_t n, uint64_t bytes)
     cli_progress_show(&s->progress, s->n_in, 0, "records", NULL);
 }
 
+/* put_str of text that may hold what is not UTF-8: each such byte becomes U+FFFD. What is set aside must be readable. */
+static void
+put_readable(struct stage *s, const char *key, struct str text)
+{
+    struct buf clean = {0};
+    enum status st = OK;
+    struct err err;
+
+    while (st == OK && text.n > 0) {
+        size_t good = utf8_span(text.p, text.n);
+        st = buf_add(&clean, text.p, good, &err);
+        if (st == OK && good < text.n) {
+            st = buf_adds(&clean, STR("\xef\xbf\xbd"), &err);
+            good++;
+        }
+        text.p += good;
+        text.n -= good;
+    }
+    if (st != OK)
+        end_badly(s, &err);
+    put_str(s->rejects, key, (struct str){clean.p, clean.n});
+    buf_free(&clean);
+}
+
+static unsigned
+depth_of(const msgpack_object *o)
+{
+    unsigned deepest = 0, d;
+
+    if (o->type == MSGPACK_OBJECT_ARRAY)
+        for (uint32_t i = 0; i < o->via.array.size; i++)
+            deepest = (d = depth_of(&o->via.array.ptr[i])) > deepest ? d : deepest;
+    else if (o->type == MSGPACK_OBJECT_MAP)
+        for (uint32_t i = 0; i < o->via.map.size; i++)
+            deepest = (d = depth_of(&o->via.map.ptr[i].val)) > deepest ? d : deepest;
+    else
+        return 0;
+    return deepest + 1;
+}
+
+/* The rejected record under value; nil where a reader would refuse the reject for it: file, record and byte lead to it. */
+static void
+put_rejected(struct stage *s, const msgpack_object *o)
+{
+    struct buf text = {0};
+
+    if (depth_of(o) < REC_MAX_DEPTH && rec_to_json(&text, o, NULL) == OK)
+        put_object(s->rejects, "value", o);
+    else
+        put_nil(s->rejects, "value");
+    buf_free(&text);
+}
+
 /* Begins a reject record; the caller puts its value and ends it. */
 static struct rec_writer *
 begin_reject(struct stage *s, const struct err *err, const char *file, uint64_t number, uint64_t byte)
@@ -303,7 +356,7 @@ begin_reject(struct stage *s, const struct err *err, const char *file, uint64_t 
     s->n_rejected++;
     rec_begin(w);
     put_text(w, "reason", err->text);
-    put_text(w, "file", file);
+    put_readable(s, "file", str_of(file));
     put_u64(w, "record", number);
     put_u64(w, "byte", byte);
     return w;
@@ -322,7 +375,7 @@ stage_reject_rec(struct stage *s, const struct rec *rec, const struct err *err)
         end_badly(s, &e);
     }
     w = begin_reject(s, err, rec->file, rec->number, rec->offset);
-    put_object(w, "value", &rec->map);
+    put_rejected(s, &rec->map);
     if (rec_end(w, &e) != OK)
         end_badly(s, &e);
 }
@@ -347,7 +400,7 @@ stage_reject_text(
         end_badly(s, &e);
     }
     w = begin_reject(s, err, file, number, byte);
-    put_str(w, "value", text);
+    put_readable(s, "value", text);
     if (rec_end(w, &e) != OK)
         end_badly(s, &e);
 }
