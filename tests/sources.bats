@@ -84,3 +84,14 @@ slices() {
     [ "$stderr" = "mpd.sh: in: no mpd.slice.*.json in it or in its data folder" ]
     run -64 --separate-stderr "$ROOT/pipelines/mpd.sh" out
 }
+
+@test "nyphil.sh: the transcript of examples/nyphil/README.md is what happens" {
+    sed -n 's/^    //p' "$ROOT/examples/nyphil/README.md" | sed '/^make /d' >expected
+    [ "$(grep -c '^\$ ' expected)" -ge 2 ]
+    ln -s "$ROOT/pipelines" pipelines
+    sed -n 's/^\$ //p' expected | while read -r command; do
+        printf '$ %s\n' "$command"
+        bash -c "$command" 2>&1
+    done >got
+    diff <(sed 's/seconds=[0-9.]*/seconds=/' expected) <(sed 's/seconds=[0-9.]*/seconds=/' got)
+}
