@@ -4,6 +4,7 @@
 bats_require_minimum_version 1.5.0
 export LC_ALL=C
 unset OPENBLAS_CORETYPE
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-5000} # see Makefile
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 export ROOT BUILD=${BUILD:-$ROOT/build}
 export PATH="$BUILD/bin:$PATH"
