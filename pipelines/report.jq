@@ -124,12 +124,15 @@ def text_data:
     (data_rows[] | (.[0] | left(31)) + (.[1:] | map(right($width)) | join(""))),
     "", (data_sentence | wrap(80)[]);
 
+def rows_sentence: "TalkPlay paper is one sample of music tokens a turn, as the paper does it; TalkPlay search takes the "
+  + "likeliest ones by beam search. Every system ranks the same catalogue.";
+
 def text_results:
   "Table 2. Recommendations: value and 95 % interval", "",
   ("" | left(20)) + ([headings[]] | map(right(15)) | join("")),
   (.results[] | "\(.subset), \(.n | thousands) turns",
     (.rows[] | ("  " + .shown | left(20)) + ([.figures[] | interval("-") | right(15)] | join("")))),
-  "",
+  "", (rows_sentence | wrap(80)[]), "",
   (if .differences == [] then empty else
    "Differences, system by system on the same turns", "",
    ("" | left(19)) + (["MRR", "Hit@10", "Hit@100"] | map(right(20)) | join("")),
@@ -187,7 +190,7 @@ def html_results:
   (.results | map(.n) | .[0]) as $n
   | "<h2>Recommendations <small>Table 2</small></h2>"
   + "<p>Each turn of a test conversation in which tracks were liked is one question; the small figures are 95 % intervals "
-  + "(bootstrap over conversations). The best figure of a column is bold.</p>"
+  + "(bootstrap over conversations). The best figure of a column is bold. \(rows_sentence)</p>"
   + (head([""] + [headings[]]) + "<tbody>"
      + (.results | map(. as $r
         | ([range(0; 4) as $i | $r.rows | map(.figures[$i].value // 0) | max]) as $max
