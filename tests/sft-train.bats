@@ -262,3 +262,31 @@ END
         [[ $stderr == *base/model.safetensors* ]]
     done
 }
+
+# centroids N: N codes of modality playlist on a half circle; the second stands for no track.
+centroids() {
+    jq -nc --argjson n "$1" 'range($n) | {modality: "playlist", index: ., count: (if . == 1 then 0 else 3 end),
+        vector: [(. * 3.14159265 / $n | cos), (. * 3.14159265 / $n | sin)]}'
+}
+
+@test "sft-train: --centroids brings the tokens of live codes to the similarities of their centroids" {
+    jq -nc '{added_tokens: [range(5) | {id: (20 + .), content: "<|playlist-\(.)|>", special: false}]}' >base/tokenizer.json
+    centroids 5 | json2mp -o c.mp
+    sft-train --model base --save out --steps 100 --rate 0.02 --lambda 10 --centroids c.mp -o log.mp ex.mp
+    log log.mp 'map(select(.split == "train")) | all((.loss - .loss_dialog - .loss_playlist - 10 * .loss_selfsim | fabs) < 1e-9)' | grep -qx true
+    log log.mp 'map(select(.split == "train")) | .[0].loss_selfsim > 0.3 and .[99].loss_selfsim < 0.05' | grep -qx true
+    same base/tokenizer.json out/tokenizer.json
+    sft-train --model base --save one --steps 1 --threads 1 --centroids c.mp -o a.mp ex.mp
+    sft-train --model base --save four --steps 1 --threads 4 --centroids c.mp -o b.mp ex.mp
+    same one/model.safetensors four/model.safetensors
+}
+
+@test "sft-train: a centroid whose token the model does not have is a data error naming it" {
+    jq -nc '{added_tokens: [range(4) | {id: (20 + .), content: "<|playlist-\(.)|>", special: false}]}' >base/tokenizer.json
+    centroids 5 | json2mp -o c.mp
+    run -65 --separate-stderr sft-train --model base --save out --steps 1 --centroids c.mp -o log.mp ex.mp
+    [[ $stderr == *"base/tokenizer.json: no added token <|playlist-4|>"* ]]
+    rm base/tokenizer.json
+    run -66 --separate-stderr sft-train --model base --save out --steps 1 --centroids c.mp -o log.mp ex.mp
+    [[ $stderr == *base/tokenizer.json* ]]
+}

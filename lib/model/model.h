@@ -201,8 +201,8 @@ void init_random(struct model *m, uint64_t seed, double std);
  * with the mean of the first rows and their covariance times scale (Hewitt 2021); all others are base's, to the byte. The embedding keeps
  * its rows if it has more than first + n. DATA if it has fewer than first; SYSTEM.
  */
-enum status init_extend(struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale,
-    struct err *err);
+enum status init_extend(
+    struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale, struct err *err);
 
 /* ---- files of a folder (load.c) ---- */
 
@@ -282,7 +282,8 @@ enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits,
 struct grammar {
     int32_t start, end;
     size_t n_slots;
-    uint8_t *slot; /* (V) 1 + the slot that a token is of; GRAMMAR_NEVER for music that is no slot; 0 for others, start and end too */
+    uint8_t *
+        slot; /* (V) 1 + the slot that a token is of; GRAMMAR_NEVER for music that is no slot; 0 for others, start and end too */
 };
 struct generate_options {
     struct draw_options draw;

@@ -81,7 +81,8 @@ void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t 
  * C (M,N) += A (M,K) B (K,N) on the calling thread: each element is one chain of multiply-adds over k, so its bits depend on its row
  * of A and its column of B alone. For attention over keys and values where they lie (chain.c).
  */
-void mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
+void mat_chain(
+    float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
 /* ---- eigenvectors (eigen.c) ---- */
 
