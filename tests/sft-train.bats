@@ -205,7 +205,7 @@ del(.labels)@labels: missing
 .split = "test"@split: a test example is not for training
 .split = "other"@split: expected train or valid, got other
 .task = "chat"@task: expected dialog or playlist, got chat
-.example_id = "ex3/0"@example_id ex3/0 comes twice
+.example_id = "ex9/0"@example_id ex9/0 comes twice
 (.ids = [range(65)]) * {labels: [range(65)]}@more than the model's 64 positions
 END
 }
