@@ -68,6 +68,13 @@ JSON
     done
 }
 
+@test "kmeans: a cluster that no vector is nearest to takes the farthest vector" {
+    # The 128 vectors that seeds are drawn from miss the one that differs.
+    awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"track_id\":\"%d\",\"modality\":\"audio\",\"vector\":[%d]}\n", i, i == 1234 ? 9 : 0 }' | mk in.mp
+    kmeans -m audio -k 2 in.mp | mp2json >out.json
+    jq -es '[.[] | [.vector[0], .count]] | sort == [[0, 2999], [9, 1]]' out.json
+}
+
 @test "kmeans: fewer distinct points than clusters leaves clusters of count 0" {
     for i in 1 2 3; do echo "{\"track_id\":\"$i\",\"modality\":\"audio\",\"vector\":[7,7]}"; done | mk same.mp
     run -0 --separate-stderr kmeans -m audio -k 2 -o out.mp same.mp

@@ -151,7 +151,8 @@ item2vec_add(struct item2vec *iv, const msgpack_object *playlist, struct err *er
             return err->status;
     }
     /* Sorted, so that what repeats stands together; the order of a playlist means nothing here. */
-    qsort(entry, tracks->via.array.size, sizeof(*entry), compare_u32);
+    if (tracks->via.array.size > 1)
+        qsort(entry, tracks->via.array.size, sizeof(*entry), compare_u32);
     for (uint32_t i = 0; i < tracks->via.array.size; i++)
         if (n == 0 || entry[i] != entry[n - 1])
             entry[n++] = entry[i];

@@ -253,7 +253,8 @@ select_top(struct entry *e, size_t n, size_t top)
         }
         e[at] = x;
     }
-    qsort(e, heap, sizeof(*e), compare);
+    if (heap > 0)
+        qsort(e, heap, sizeof(*e), compare);
     return heap;
 }
 
