@@ -69,10 +69,10 @@ JSON
 }
 
 @test "kmeans: a cluster that no vector is nearest to takes the farthest vector" {
-    # The 128 vectors that seeds are drawn from miss the one that differs.
-    awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"track_id\":\"%d\",\"modality\":\"audio\",\"vector\":[%d]}\n", i, i == 1234 ? 9 : 0 }' | mk in.mp
-    kmeans -m audio -k 2 in.mp | mp2json >out.json
-    jq -es '[.[] | [.vector[0], .count]] | sort == [[0, 2999], [9, 1]]' out.json
+    # The 192 vectors that seeds are drawn from miss the two that differ, and the mean of all is where the others lie.
+    awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"track_id\":\"%d\",\"modality\":\"audio\",\"vector\":[%d]}\n", i, i == 1234 ? 9 : i == 2345 ? -9 : 0 }' | mk in.mp
+    kmeans -m audio -k 3 in.mp | mp2json >out.json
+    jq -es '[.[] | [.vector[0], .count]] | sort == [[-9, 1], [0, 2998], [9, 1]]' out.json
 }
 
 @test "kmeans: fewer distinct points than clusters leaves clusters of count 0" {
