@@ -108,14 +108,14 @@ hostile='\xdd\xff\xff\xff\xff
     mkdir in
     # Any bytes as a stream: each type's records, and what the first test holds.
     for f in "$ROOT"/tests/records/*.json; do json2mp "$f" -o "in/$(basename "$f").mp"; done
-    local count=0
+    local count
+    count=$(find in -type f | wc -l)
     while read -r bytes; do
         count=$((count + 1))
         printf '%b' "$bytes" >"in/$count.mp"
     done <<<"$hostile"
     run -0 "$BUILD/fuzz/replay_records" in/*.mp
-    echo "$output, expected $((14 + count))"
-    [ "$output" = "$((14 + count)) inputs" ]
+        [ "$output" = "$count inputs" ]
     run -0 "$BUILD/fuzz/replay_json" "$ROOT"/tests/records/*.json in/*.mp
     run -0 "$BUILD/fuzz/replay_schema" "$ROOT"/schemas/*.json "$ROOT"/tests/records/*.json
 }

@@ -79,6 +79,21 @@ test_flips(struct buf *b, const char *name)
         refused, wrong != NULL ? ": " : "", wrong != NULL ? wrong : "");
 }
 
+static int
+count_schemas(void)
+{
+    struct dirent **list;
+    int n = scandir("schemas", &list, NULL, alphasort), found = 0;
+
+    for (int i = 0; i < n; i++) {
+        found += strstr(list[i]->d_name, ".schema.json") != NULL;
+        free(list[i]);
+    }
+    if (n >= 0)
+        free(list);
+    return found;
+}
+
 static void
 test_types(void)
 {
@@ -109,7 +124,7 @@ test_types(void)
     }
     if (n >= 0)
         free(list);
-    CHECK(types == 14, "every type of record has been tried: %d", types);
+    CHECK(types == count_schemas() && types > 0, "every type of record has been tried: %d", types);
     buf_free(&stream);
 }
 
