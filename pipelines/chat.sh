@@ -12,6 +12,7 @@
 set -eu -o pipefail
 export LC_ALL=C.UTF-8
 unset OPENBLAS_CORETYPE
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 here=$(cd "$(dirname "$0")" && pwd)
 PATH="${BUILD:-$here/../build}/bin:$PATH"

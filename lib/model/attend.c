@@ -15,7 +15,8 @@
 
 #include "model/decode.h"
 
-#define BLOCK 16 /* rows of a task */
+#define BLOCK 16     /* rows of a task */
+#define SERIAL 65536 /* products below which waking a second thread costs more than it saves */
 
 struct task {
     size_t row, n; /* the rows of this block */
@@ -144,7 +145,7 @@ attend(float *A, const float *Q, const struct decoder *d, size_t l, const struct
         free(tasks);
         return err_memory(err);
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads()) if (count * H > 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads()) if (n * widest * H * d->P > SERIAL)
     for (size_t i = 0; i < count * H; i++) {
         float *s = work + (size_t)omp_get_thread_num() * each;
 
