@@ -61,8 +61,8 @@ slices() {
 
 @test "mpd.sh: a slice that is cut off ends it with 65, names the slice, and leaves nothing" {
     slices 3 in
-    head -c 5000 in/mpd.slice.10000-*.json >cut
-    cat cut >in/mpd.slice.5-5.json
+    head -c 5000 in/mpd.slice.10000-*.json >part
+    cat part >in/mpd.slice.5-5.json
     run -65 --separate-stderr "$ROOT/pipelines/mpd.sh" in out
     [[ $stderr == *"mpd-parse: in/mpd.slice.5-5.json: byte 5000: the file is cut off"* ]]
     [ -z "$(ls -A out)" ]
