@@ -22,12 +22,12 @@ help_options() {
     "$1" --help | sed -nE '/^options:/,/^$/s/^  (-.), (--[a-z0-9-]+).*/\1 \2/p; /^options:/,/^$/s/^      (--[a-z0-9-]+).*/\1/p'
 }
 
-# The same from the page's list: ".It Fl k , Fl -clusters Ar N", or Fl Fl clusters.
+# The same from the page's list: ".It Fl k , Fl -clusters Ar N", without the second Fl, or Fl Fl clusters.
 page_options() {
     awk '/^\.It Fl / {
         letter = ""
         for (i = 2; i < NF; i++) {
-            if ($i != "Fl") continue
+            if ($i != "Fl" && !($i == "," && $(i + 1) ~ /^-/)) continue
             name = $(i + 1) == "Fl" ? "-" $(i + 2) : $(i + 1)
             if (length(name) == 1) letter = "-" name " "
             else if (name ~ /^-/) { print letter "-" name; letter = "" }
