@@ -107,6 +107,39 @@ $(BUILD)/packages-test: pipelines/packages.sh
 	bash pipelines/packages.sh test
 	@touch $@
 
+# ---- runs --------------------------------------------------------------------------------------
+## the experiment of `make run`: examples/NAME/config.mk
+CONFIG ?= examples/cpcd/config.mk
+## threads of each program; 0 for one a processor
+THREADS ?= 0
+## pieces that mapping stages are cut into, each a process
+PARTS ?= 1
+## a folder whose programs come before ours: how a stage is swapped
+STAGES ?=
+
+talkplay = $(MAKE) --no-print-directory -f pipelines/talkplay.mk BUILD=$(BUILD) CONFIG=$(1) THREADS=$(THREADS) \
+    PARTS=$(PARTS) STAGES=$(STAGES)
+
+.PHONY: demo
+demo: all ## real playlists and conversations to a trained model, and how it did
+	+@$(call talkplay,examples/cpcd/config.mk)
+
+.PHONY: run
+run: all ## the experiment of CONFIG, in build/runs/NAME
+	+@$(call talkplay,$(CONFIG))
+
+.PHONY: chat
+chat: demo ## talk to the demo's model
+	@pipelines/chat.sh $(BUILD)/runs/cpcd
+
+.PHONY: named-artists
+named-artists: demo ## asked for 200 artists by name, how often is a track by them recommended?
+	+@$(call talkplay,examples/cpcd/config.mk) named-artists
+
+.PHONY: cv
+cv: all ## the demo's choices by 5 folds over its training conversations, 5 times the demo's time
+	+@pipelines/cv.sh 5 $(call talkplay,examples/cpcd/config.mk)
+
 # ---- install -----------------------------------------------------------------------------------
 ## where `make install` puts bin/talkplay, libexec, man pages and schemas
 PREFIX ?= /usr/local

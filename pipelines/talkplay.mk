@@ -13,6 +13,7 @@ SHELL := bash
 .SUFFIXES:
 .DEFAULT_GOAL := run
 export LC_ALL := C
+export GOMP_SPINCOUNT ?= 5000
 unexport OPENBLAS_CORETYPE
 
 BUILD ?= build
@@ -33,24 +34,34 @@ export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PA
 # ---- bookkeeping: a file for every program and every set of options, touched when it changes ------
 PROGRAMS := mpd-parse mpd-split item2vec text-embed embed-join kmeans tok-map dialog-synth dialog-render \
     bpe-train tokenize model-init sft-train gen match bm25 prior score
-$(shell mkdir -p $(RUN)/options $(RUN)/log && pipelines/stamps.sh $(RUN)/programs $(PROGRAMS))
+# (make exports nothing to its own $(shell), so PATH is handed over.)
+$(shell mkdir -p $(RUN)/options $(RUN)/log && PATH='$(PATH)' pipelines/stamps.sh $(RUN)/programs $(PROGRAMS))
 define keep
-ifneq ($$(file <$(RUN)/options/$(1)),$$(strip $$($(1))))
+ifneq ($$(if $$(wildcard $(RUN)/options/$(1)),=$$(file <$(RUN)/options/$(1))),=$$(strip $$($(1))))
 $$(file >$(RUN)/options/$(1),$$(strip $$($(1))))
 endif
 endef
 # $(call by,PROGRAM,OPTIONS...): what a recipe depends on besides its data.
-by = $(RUN)/programs/$(1) $(2:%=$(RUN)/options/%)
+by = $(1:%=$(RUN)/programs/%) $(2:%=$(RUN)/options/%)
+# A filter over PARTS pieces of its input at once; the bytes do not depend on how many.
+parts = pipelines/parts.sh $(PARTS)
 # stderr goes to the terminal and is kept beside the artifact, outside the sums.
 log = 2> >(tee $(RUN)/log/$(@F).txt >&2)
 
 # ---- source: playlists, tracks, conversations ------------------------------------------------------
-# pipelines/SOURCE.sh writes playlists.mp, tracks.mp and dialogs.mp (empty where there are none) into a folder.
+# pipelines/SOURCE.sh writes playlists.mp, tracks.mp and dialogs.mp (empty where there are none) into a folder,
+# and cpcd.sh also frames.mp: how people word their requests. Other sources borrow those.
 SOURCE_OPTS ?=
 $(eval $(call keep,SOURCE_OPTS))
-$(RUN)/playlists.mp $(RUN)/tracks.mp $(RUN)/dialogs.mp &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).*) \
-    $(RUN)/options/SOURCE_OPTS
+SOURCE_OUT := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp $(if $(filter cpcd,$(SOURCE)),frames.mp))
+$(SOURCE_OUT) &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).*) $(call by,$(SOURCE_PROGRAMS),SOURCE_OPTS)
 	pipelines/$(SOURCE).sh $(SOURCE_OPTS) $(RUN)
+ifneq ($(SOURCE),cpcd)
+$(RUN)/frames.mp: $(wildcard pipelines/cpcd.* pipelines/frames.*)
+	pipelines/cpcd.sh $(RUN)/borrowed
+	mv $(RUN)/borrowed/frames.mp $@
+	rm -r $(RUN)/borrowed
+endif
 
 # ---- vectors: one a track and modality (paper §4.1) ------------------------------------------------
 ITEM2VEC ?= --dim 128
@@ -65,8 +76,10 @@ $(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed
 	text-embed $(TEXT_EMBED) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
-$(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join)
-	embed-join $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)
+EMBED_JOIN ?= --hold
+$(eval $(call keep,EMBED_JOIN))
+$(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join,EMBED_JOIN)
+	embed-join $(EMBED_JOIN) $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)
 
 # ---- music tokens: the nearest of K centroids a modality -------------------------------------------
 KMEANS ?= --clusters 1024
@@ -77,35 +90,34 @@ CENTROIDS := $(MODALITIES:%=$(RUN)/centroid.%.mp)
 $(CENTROIDS): $(RUN)/centroid.%.mp: $(RUN)/joined.mp $(call by,kmeans,KMEANS)
 	kmeans $(KMEANS) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
-$(RUN)/items.mp $(RUN)/codebook.json &: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
-	tok-map $(TOK_MAP) $(CENTROIDS:%=--centroids %) --threads $(THREADS) --report $(RUN)/codebook.json \
-	    -o $(RUN)/items.mp $< $(log)
+$(RUN)/items.mp $(RUN)/codebook.mp &: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
+	tok-map $(TOK_MAP) --train $< $(CENTROIDS:%=--centroids %) --threads $(THREADS) \
+	    --report $(RUN)/codebook.mp -o $(RUN)/items.mp $< $(log)
 
 # ---- conversations: people's, and a seeded simulation over the playlists ---------------------------
-DIALOG_SYNTH ?=
+DIALOG_SYNTH ?= --dialogs 1
 $(eval $(call keep,DIALOG_SYNTH))
-$(RUN)/synth.mp: $(RUN)/playlists.mp $(RUN)/tracks.mp $(SYNTH_FRAMES) $(call by,dialog-synth,DIALOG_SYNTH)
-	pipelines/parts.sh $(PARTS) $< dialog-synth $(DIALOG_SYNTH) --tracks $(RUN)/tracks.mp --seed $(SEED) >$@ $(log)
+$(RUN)/synth.mp: $(RUN)/playlists.mp $(RUN)/tracks.mp $(RUN)/frames.mp $(call by,dialog-synth,DIALOG_SYNTH)
+	$(parts) $< dialog-synth $(DIALOG_SYNTH) --frames $(RUN)/frames.mp --tracks $(RUN)/tracks.mp --seed $(SEED) >$@ $(log)
 
 # ---- text: chat with music tokens, then ids --------------------------------------------------------
 RENDER ?=
 CONTEXT ?= 1024
 VOCAB ?= 4000
-HUMAN_COPIES ?= 1
-$(foreach o,RENDER CONTEXT VOCAB HUMAN_COPIES,$(eval $(call keep,$(o))))
-parts = pipelines/parts.sh $(PARTS)
-render = $(parts) $(1) dialog-render $(RENDER) --items $(RUN)/items.mp --seed $(2)
+HUMAN_VERSIONS ?= 1
+$(foreach o,RENDER CONTEXT VOCAB HUMAN_VERSIONS,$(eval $(call keep,$(o))))
+render = $(parts) $(1) dialog-render $(RENDER) --items $(RUN)/items.mp --seed $(SEED)
 
 $(RUN)/dialogs.train.mp $(RUN)/dialogs.test.mp &: $(RUN)/dialogs.mp $(RUN)/synth.mp
 	mp2json $< | jq -c 'select(.split != "test")' | json2mp -o $(RUN)/dialogs.train.mp
 	mp2json $(if $(SOURCE_DIALOGS),$<,$(RUN)/synth.mp) | jq -c 'select(.split == "test")' | json2mp -o $(RUN)/dialogs.test.mp
 
-# People's conversations are few: each copy shows other tracks of a turn.
+# People's conversations are few: each version shows other tracks of a turn.
 $(RUN)/text.mp: $(RUN)/dialogs.train.mp $(RUN)/synth.mp $(RUN)/playlists.mp $(RUN)/items.mp \
-    $(call by,dialog-render,RENDER HUMAN_COPIES)
-	for i in $$(seq $(HUMAN_COPIES)); do $(call render,$<,$$i); done >$@ $(log)
-	$(call render,$(RUN)/synth.mp,$(SEED)) >>$@ $(log)
-	$(call render,$(RUN)/playlists.mp,$(SEED)) >>$@ $(log)
+    $(call by,dialog-render,RENDER HUMAN_VERSIONS)
+	$(call render,$<) --versions $(HUMAN_VERSIONS) >$@ $(log)
+	$(call render,$(RUN)/synth.mp) >>$@ $(log)
+	$(call render,$(RUN)/playlists.mp) >>$@ $(log)
 
 $(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
 	bpe-train --vocab $(VOCAB) -o $@ $< $(log)
@@ -130,17 +142,17 @@ $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROID
 	    --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
 
 # ---- recommendations for every turn of every test conversation that has music ----------------------
-GEN ?= --modality $(subst $() ,$(comma),$(MODALITIES))
+comma := ,
+GEN ?= --modality $(subst $() ,$(comma),$(strip $(MODALITIES)))
 BEAMS ?= 100
 RESPONSE_TOKENS ?= 40
 TOP ?= 100
-comma := ,
 $(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
 $(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/model.safetensors \
     $(call by,dialog-render,RENDER) $(call by,tokenize,CONTEXT)
-	$(call render,$<,$(SEED)) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
+	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
 
-gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED)
+gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED) --threads $(THREADS)
 $(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RESPONSE_TOKENS)
 	$(gen) --max-tokens $(RESPONSE_TOKENS) >$@ $(log)
 $(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS)
@@ -151,3 +163,46 @@ $(RUN)/generation.unmasked.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN
 $(RUN)/ranking.paper.mp $(RUN)/ranking.search.mp: $(RUN)/ranking.%.mp: $(RUN)/generation.%.mp $(RUN)/items.mp \
     $(call by,match,TOP)
 	$(parts) $< match --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) >$@ $(log)
+
+# ---- what others would have recommended ------------------------------------------------------------
+BM25 ?= --history last
+$(eval $(call keep,BM25))
+$(RUN)/ranking.bm25.mp: $(RUN)/prompts.mp $(RUN)/tracks.mp $(call by,bm25,BM25 TOP)
+	$(parts) $< bm25 $(BM25) --tracks $(RUN)/tracks.mp --top $(TOP) --seed $(SEED) >$@ $(log)
+$(RUN)/ranking.popularity.mp $(RUN)/ranking.random.mp: $(RUN)/ranking.%.mp: $(RUN)/prompts.mp $(RUN)/tracks.mp \
+    $(RUN)/playlists.mp $(call by,prior,TOP)
+	$(parts) $< prior --by $* --tracks $(RUN)/tracks.mp --playlists $(RUN)/playlists.mp --top $(TOP) \
+	    --seed $(SEED) >$@ $(log)
+
+# ---- figures ---------------------------------------------------------------------------------------
+SYSTEMS := search paper bm25 popularity random
+RANKINGS := $(SYSTEMS:%=$(RUN)/ranking.%.mp)
+$(RUN)/metric.mp: $(RUN)/prompts.mp $(RANKINGS) $(RUN)/generation.unmasked.mp $(RUN)/items.mp $(call by,score)
+	score --truth $< $(foreach s,$(SYSTEMS),--ranking $(s)=$(RUN)/ranking.$(s).mp) --generation unmasked=$(RUN)/generation.unmasked.mp \
+	    --items $(RUN)/items.mp --tracks $(RUN)/tracks.mp --trained $(RUN)/model/trained.ids --seed $(SEED) -o $@ $(log)
+
+$(RUN)/report/report.txt: $(RUN)/metric.mp $(RUN)/codebook.mp $(wildcard pipelines/report.*) $(wildcard pipelines/*.gp)
+	pipelines/report.sh $(RUN)
+	cat $@
+
+# What the music tokens stand for, for the chat.
+$(RUN)/clusters.json: $(RUN)/items.mp $(RUN)/tracks.mp $(RUN)/joined.mp $(CENTROIDS) $(wildcard pipelines/clusters.*)
+	pipelines/clusters.sh $(RUN)
+
+# ---- what the run was made of: sums of every artifact, the commands, the versions -------------------
+ARTIFACTS := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp frames.mp joined.mp items.mp codebook.mp synth.mp \
+    dialogs.train.mp dialogs.test.mp text.mp tokenizer.json examples.mp log.mp prompts.mp metric.mp clusters.json \
+    report/report.txt) $(EMBEDDINGS) $(CENTROIDS) $(RANKINGS) $(RUN)/generation.paper.mp $(RUN)/generation.search.mp \
+    $(RUN)/generation.unmasked.mp
+$(RUN)/SHA256SUMS: $(ARTIFACTS)
+	cd $(RUN) && sha256sum $(sort $(ARTIFACTS:$(RUN)/%=%)) model/* >SHA256SUMS
+	$(MAKE) -f pipelines/talkplay.mk --no-print-directory -Bn $(RUN)/metric.mp >$(RUN)/commands.txt
+	pipelines/versions.sh $(PROGRAMS) >$(RUN)/versions.txt
+
+.PHONY: run
+run: $(RUN)/SHA256SUMS
+
+# Asked for 200 artists by name, in words that training did not use: how often is a track by them recommended?
+.PHONY: named-artists
+named-artists: $(RUN)/SHA256SUMS
+	pipelines/named-artists.sh $(RUN)
