@@ -9,7 +9,7 @@
 struct options {
     const char *model, *save, *checkpoint;
     struct opt_list centroids;
-    int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, warmup;
+    int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, valid_max, warmup;
     double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
     int decay;
     bool resume;
@@ -35,6 +35,8 @@ static const struct opt table[] = {
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
     OPT_INT(0, "steps", struct options, steps, "N", "0", 0, INT64_MAX, "steps, in place of --epochs"),
     OPT_INT(0, "valid-every", struct options, valid_every, "N", "100", 1, INT64_MAX, "steps between validations"),
+    OPT_INT(0, "valid-max", struct options, valid_max, "N", "0", 0, INT64_MAX,
+        "validate with about N examples a task; 0 for all"),
     OPT_INT(0, "warmup", struct options, warmup, "N", "0", 0, INT64_MAX, "steps in which the rate rises from 0"),
     OPT_REAL(0, "weight-decay", struct options, weight_decay, "R", "0.01", 0, 10, "AdamW: decay of all but norms"),
     OPT_END,
@@ -139,7 +141,8 @@ run_options(const struct options *o, uint64_t seed)
         .beta2 = o->beta2,
         .clip = o->clip,
         .lambda = o->lambda,
-        .valid_every = (uint64_t)o->valid_every};
+        .valid_every = (uint64_t)o->valid_every,
+        .valid_max = (uint64_t)o->valid_max};
 }
 
 /* The lines of the log from *written on, handed to the system at once so that a reader sees them. */

@@ -51,6 +51,7 @@ agreements(struct agree out[AGREED], const struct sft *t)
         {"--clip", REAL, 0, o->clip},
         {"--lambda", REAL, 0, o->lambda},
         {"--valid-every", WHOLE, o->valid_every, 0},
+        {"--valid-max", WHOLE, o->valid_max, 0},
         {"the number of parameters", WHOLE, t->grads->count, 0},
     };
     size_t n = sizeof all / sizeof *all;

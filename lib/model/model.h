@@ -148,6 +148,7 @@ struct sft_options {
     double clip;                       /* of the gradient's norm; 0 for none */
     double lambda;                     /* weight of the self-similarity loss */
     uint64_t valid_every;              /* steps */
+    uint64_t valid_max;                /* examples of a task in a validation, about; 0 for all */
 };
 
 /* Tokens of one modality and the cosines (K,K) of what they stand for; both borrowed by sft_new. */

@@ -61,7 +61,7 @@ hash_targets(const struct sft *t)
 static enum status
 allocate_scratch(struct sft *t, struct err *err)
 {
-    size_t n, most = 0, selfsim_floats = 1;
+    size_t n, selfsim_floats = 1;
 
     t->micro = t->d->longest > MICRO ? t->d->longest : MICRO;
     t->max_pick = t->o.batch_tokens > 0 ? t->o.batch_tokens + 1 : t->o.batch;
@@ -70,7 +70,6 @@ allocate_scratch(struct sft *t, struct err *err)
     for (size_t i = 0; i < t->n_targets; i++) {
         n = selfsim_scratch(t->target[i].K, t->m->config.D);
         selfsim_floats = n > selfsim_floats ? n : selfsim_floats;
-        most += t->target[i].K;
     }
     n = t->micro;
     if ((t->pick = calloc(t->max_pick, sizeof *t->pick)) == NULL || (t->id = calloc(n, sizeof *t->id)) == NULL ||
@@ -299,6 +298,25 @@ sft_valid_due(const struct sft *t)
     return t->best != NULL && (t->step % t->o.valid_every == 0 || t->step == t->steps);
 }
 
+/* The examples of a validation: of each task every example, or each stride-th in the order of ids. */
+static size_t
+pick_valid(struct sft *t)
+{
+    size_t have[TASKS] = {0}, seen[TASKS] = {0}, stride[TASKS], n = 0;
+
+    for (size_t i = 0; i < t->d->n; i++)
+        have[t->d->example[i].task] += t->d->example[i].valid && t->d->example[i].n > 0;
+    for (int k = 0; k < TASKS; k++)
+        stride[k] = t->o.valid_max == 0 || have[k] == 0 ? 1 : (have[k] - 1) / t->o.valid_max + 1;
+    for (size_t i = 0; i < t->d->n; i++) {
+        struct example *e = &t->d->example[i];
+
+        if (e->valid && e->n > 0 && seen[e->task]++ % stride[e->task] == 0)
+            t->pick[n++] = e;
+    }
+    return n;
+}
+
 enum status
 sft_validate(struct sft *t, struct err *err)
 {
@@ -306,12 +324,8 @@ sft_validate(struct sft *t, struct err *err)
         .valid = true,
         .rate = adam_rate(&t->o, t->step > 0 ? t->step : 1, t->steps),
         .tokens = t->tokens};
-    size_t n = 0;
 
-    for (size_t i = 0; i < t->d->n; i++)
-        if (t->d->example[i].valid && t->d->example[i].n > 0)
-            t->pick[n++] = &t->d->example[i];
-    (void)run_examples(l.task, t, NULL, n);
+    (void)run_examples(l.task, t, NULL, pick_valid(t));
     l.selfsim = run_selfsim(t, NULL);
     l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
     if (l.loss < t->best_loss) {
