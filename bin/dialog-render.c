@@ -52,14 +52,14 @@ struct renderer {
     struct rec_writer *out;
 };
 
-/* "ID" for the first version of a dialog, "ID/VERSION" otherwise. */
+/* "ID" for the first version of a dialog, "ID#VERSION" otherwise. */
 static enum status
 name_version(struct buf *name, struct str id, bool plain, uint32_t version, struct err *err)
 {
     name->n = 0;
     if (buf_adds(name, id, err) != OK)
         return SYSTEM;
-    return plain && version == 0 ? OK : buf_printf(name, err, "/%u", version);
+    return plain && version == 0 ? OK : buf_printf(name, err, "#%u", version);
 }
 
 static enum status

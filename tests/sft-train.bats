@@ -47,7 +47,7 @@ END
 # examples N: N lines; the last fifth is for validation.
 examples() {
     jq -nc --argjson n "$1" 'range($n) as $i | [range(12) | (. * . + $i * 7) % 40] as $ids |
-        {example_id: "ex\($i)/0", task: (if $i % 2 == 0 then "dialog" else "playlist" end), segments: [],
+        {example_id: "ex\($i)#0", task: (if $i % 2 == 0 then "dialog" else "playlist" end), segments: [],
          split: (if $i >= $n * 4 / 5 then "valid" else "train" end), ids: $ids,
          labels: [$ids | to_entries[] | if .key > 3 then .value else -100 end], extra: "kept out"}'
 }
@@ -193,7 +193,7 @@ setup() {
 
 @test "sft-train: bad examples are data errors that name what is wrong" {
     while IFS=@ read -r change message; do
-        examples 20 | jq -c "if .example_id == \"ex2/0\" then $change else . end" | json2mp >bad.mp
+        examples 20 | jq -c "if .example_id == \"ex2#0\" then $change else . end" | json2mp >bad.mp
         run -65 --separate-stderr sft-train --model base --save out --steps 1 -o log.mp bad.mp
         [[ $stderr == *"$message"* ]] || { echo "$change: $stderr"; false; }
     done <<'END'
@@ -205,7 +205,7 @@ del(.labels)@labels: missing
 .split = "test"@split: a test example is not for training
 .split = "other"@split: expected train or valid, got other
 .task = "chat"@task: expected dialog or playlist, got chat
-.example_id = "ex9/0"@example_id ex9/0 comes twice
+.example_id = "ex9#0"@example_id ex9#0 comes twice
 (.ids = [range(65)]) * {labels: [range(65)]}@more than the model's 64 positions
 END
 }
@@ -217,7 +217,7 @@ END
 }
 
 @test "sft-train: with --rejects a bad example is set aside and the others are trained on" {
-    examples 20 | jq -c 'if .example_id == "ex2/0" then .ids[3] = 40 else . end' | json2mp >bad.mp
+    examples 20 | jq -c 'if .example_id == "ex2#0" then .ids[3] = 40 else . end' | json2mp >bad.mp
     run -0 --separate-stderr sft-train --model base --save out --steps 1 --rejects r.mp -o log.mp bad.mp
     [[ $stderr == *"in=20 out=2 rejected=1 "* ]]
     [ "$(log r.mp 'map(.record)')" = "[3]" ]

@@ -75,7 +75,7 @@ ids() {
     tokenizer
     { segment control false 0 '<|begin_of_text|>'
       for i in 1 2 3 4; do segment control "$([ $i -gt 2 ] && echo true || echo false)" $i "<start_of_music><|playlist-$((i % 3))|><end_of_music>"; done
-      segment control true 5 '<|eot_id|>'; } | jq -sc '{example_id: "p/0", task: "playlist", segments: .}' | mk e.mp
+      segment control true 5 '<|eot_id|>'; } | jq -sc '{example_id: "p#0", task: "playlist", segments: .}' | mk e.mp
     tokenize --context 8 --tokenizer . -o x.mp e.mp
     [ "$(ids x.mp)" = "[256,266,265,267,266,263,267,262]" ]
     tokenize --context 0 --tokenizer . -o x.mp e.mp

@@ -87,7 +87,7 @@ get_split(bool *valid, const msgpack_object *map, struct err *err)
     return err_set(err, DATA, "split: expected train or valid, got %.*s", (int)split.n, split.p);
 }
 
-/* An example_id without the "/VERSION" that dialog-render puts behind the id of what it rendered. */
+/* An example_id without the "#VERSION" that dialog-render puts behind the id of what it rendered. */
 static struct str
 without_version(struct str id)
 {
@@ -95,7 +95,7 @@ without_version(struct str id)
 
     while (n > 0 && id.p[n - 1] >= '0' && id.p[n - 1] <= '9')
         n--;
-    if (n < 2 || n == id.n || id.p[n - 1] != '/')
+    if (n < 2 || n == id.n || id.p[n - 1] != '#')
         return id;
     return (struct str){id.p, n - 1};
 }

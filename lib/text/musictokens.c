@@ -69,8 +69,9 @@ music_tokens_find(struct music_tokens *t, const struct bpe *b, size_t V, const c
     t->code = calloc(V, sizeof *t->code);
     if (t->slot == NULL || t->code == NULL)
         st = err_memory(err);
-    else if ((st = modalities_parse(wanted, names, err)) != OK || (st = special_token(&t->start, b, MUSIC_START, err)) != OK ||
-        (st = special_token(&t->end, b, MUSIC_END, err)) != OK)
+    else if ((st = modalities_parse(wanted, names, err)) != OK ||
+             (st = special_token(&t->start, b, MUSIC_START, err)) != OK ||
+             (st = special_token(&t->end, b, MUSIC_END, err)) != OK)
         ;
     else {
         for (uint32_t id = 0; id < size; id++)
