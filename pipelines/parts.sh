@@ -20,4 +20,4 @@ printf -v quoted '%q' "$file"
 read -ra opts <<<"${PARTS_OPTS:-}"
 mpsplit --ranges "$n" "$file" |
     parallel --will-cite --keep-order --halt now,fail=1 --colsep '\t' --jobs "$n" ${opts[@]+"${opts[@]}"} \
-        "set -o pipefail; dd if=$quoted bs=1M iflag=skip_bytes,count_bytes skip={1} count={2} status=none | $command"
+        "set -o pipefail; mpsplit --range {1}:{2} $quoted | $command"

@@ -31,34 +31,52 @@ RUN ?= $(BUILD)/runs/$(NAME)
 STAGES ?=
 export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PATH)
 
-# ---- bookkeeping: a file for every program and every set of options, touched when it changes ------
+# ---- bookkeeping: a file for every program and every set of options, written when it changes ------
 PROGRAMS := mpd-parse mpd-split item2vec text-embed embed-join kmeans tok-map dialog-synth dialog-render \
     bpe-train tokenize model-init sft-train gen match bm25 prior score
+# What changed is found while this file is read, and written by rules: so `make -n` says what would be made, and writes nothing.
+.PHONY: FORCE
+FORCE:
+ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
+$(shell mkdir -p $(RUN)/options $(RUN)/programs $(RUN)/log)
+endif
 # (make exports nothing to its own $(shell), so PATH is handed over.)
-$(shell mkdir -p $(RUN)/options $(RUN)/log && PATH='$(PATH)' pipelines/stamps.sh $(RUN)/programs $(PROGRAMS))
+CHANGED := $(shell PATH='$(PATH)' pipelines/stamps.sh $(RUN)/programs $(PROGRAMS))
+ifneq ($(CHANGED),)
+$(CHANGED:%=$(RUN)/programs/%): $(RUN)/programs/%: FORCE
+	@pipelines/stamps.sh --write $(@D) $*
+endif
 define keep
 ifneq ($$(if $$(wildcard $(RUN)/options/$(1)),=$$(file <$(RUN)/options/$(1))),=$$(strip $$($(1))))
-$$(file >$(RUN)/options/$(1),$$(strip $$($(1))))
+$(RUN)/options/$(1): FORCE
+	@printf '%s\n' '$$(subst ','\'',$$(strip $$($(1))))' >$$@
 endif
 endef
+$(eval $(call keep,MODALITIES))
+$(eval $(call keep,SEED))
 # $(call by,PROGRAM,OPTIONS...): what a recipe depends on besides its data.
 by = $(1:%=$(RUN)/programs/%) $(2:%=$(RUN)/options/%)
 # A filter over PARTS pieces of its input at once; the bytes do not depend on how many.
 parts = pipelines/parts.sh $(PARTS)
 # stderr goes to the terminal and is kept beside the artifact, outside the sums.
 log = 2> >(tee $(RUN)/log/$(@F).txt >&2)
+# Where a program cannot write beside and rename (-o), the shell does: what was killed halfway is no target.
+whole = >$@.part $(log) && mv $@.part $@
 
 # ---- source: playlists, tracks, conversations ------------------------------------------------------
 # pipelines/SOURCE.sh writes playlists.mp, tracks.mp and dialogs.mp (empty where there are none) into a folder,
 # and cpcd.sh also frames.mp: how people word their requests. Other sources borrow those.
 SOURCE_OPTS ?=
 $(eval $(call keep,SOURCE_OPTS))
-SOURCE_OUT := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp $(if $(filter cpcd,$(SOURCE)),frames.mp))
-$(SOURCE_OUT) &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).*) $(call by,$(SOURCE_PROGRAMS),SOURCE_OPTS)
+SOURCE_OUT := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp $(if $(filter cpcd,$(SOURCE)),frames.mp) $(if $(filter mpd,$(SOURCE)),rejects.mp))
+$(SOURCE_OUT) &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).* $(if $(filter cpcd,$(SOURCE)),pipelines/frames.*)) \
+    $(call by,$(SOURCE_PROGRAMS),SOURCE_OPTS)
 	pipelines/$(SOURCE).sh $(SOURCE_OPTS) $(RUN)
 ifneq ($(SOURCE),cpcd)
-$(RUN)/frames.mp: $(wildcard pipelines/cpcd.* pipelines/frames.*)
-	pipelines/cpcd.sh $(RUN)/borrowed
+FRAMES_OPTS ?=
+$(eval $(call keep,FRAMES_OPTS))
+$(RUN)/frames.mp: $(wildcard examples/cpcd/data/* pipelines/cpcd.* pipelines/frames.*) $(call by,,FRAMES_OPTS)
+	pipelines/cpcd.sh $(FRAMES_OPTS) $(RUN)/borrowed
 	mv $(RUN)/borrowed/frames.mp $@
 	rm -r $(RUN)/borrowed
 endif
@@ -68,17 +86,17 @@ ITEM2VEC ?= --dim 128
 TEXT_EMBED ?= --dim 128
 $(eval $(call keep,ITEM2VEC))
 $(eval $(call keep,TEXT_EMBED))
-$(RUN)/embedding.playlist.mp: $(RUN)/playlists.mp $(call by,item2vec,ITEM2VEC)
+$(RUN)/embedding.playlist.mp: $(RUN)/playlists.mp $(call by,item2vec,ITEM2VEC SEED)
 	item2vec $(ITEM2VEC) --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 TEXT_EMBEDDINGS := $(patsubst %,$(RUN)/embedding.%.mp,$(filter semantic metadata lyrics,$(MODALITIES)))
-$(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed,TEXT_EMBED)
+$(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed,TEXT_EMBED SEED)
 	text-embed $(TEXT_EMBED) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
 EMBED_JOIN ?= --hold
 $(eval $(call keep,EMBED_JOIN))
-$(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join,EMBED_JOIN)
+$(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join,EMBED_JOIN MODALITIES)
 	embed-join $(EMBED_JOIN) $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)
 
 # ---- music tokens: the nearest of K centroids a modality -------------------------------------------
@@ -87,7 +105,7 @@ TOK_MAP ?= --missing impute
 $(eval $(call keep,KMEANS))
 $(eval $(call keep,TOK_MAP))
 CENTROIDS := $(MODALITIES:%=$(RUN)/centroid.%.mp)
-$(CENTROIDS): $(RUN)/centroid.%.mp: $(RUN)/joined.mp $(call by,kmeans,KMEANS)
+$(CENTROIDS): $(RUN)/centroid.%.mp: $(RUN)/joined.mp $(call by,kmeans,KMEANS SEED)
 	kmeans $(KMEANS) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 $(RUN)/items.mp $(RUN)/codebook.mp &: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
@@ -97,8 +115,8 @@ $(RUN)/items.mp $(RUN)/codebook.mp &: $(RUN)/joined.mp $(CENTROIDS) $(call by,to
 # ---- conversations: people's, and a seeded simulation over the playlists ---------------------------
 DIALOG_SYNTH ?= --dialogs 1
 $(eval $(call keep,DIALOG_SYNTH))
-$(RUN)/synth.mp: $(RUN)/playlists.mp $(RUN)/tracks.mp $(RUN)/frames.mp $(call by,dialog-synth,DIALOG_SYNTH)
-	$(parts) $< dialog-synth $(DIALOG_SYNTH) --frames $(RUN)/frames.mp --tracks $(RUN)/tracks.mp --seed $(SEED) >$@ $(log)
+$(RUN)/synth.mp: $(RUN)/playlists.mp $(RUN)/tracks.mp $(RUN)/frames.mp $(call by,dialog-synth,DIALOG_SYNTH SEED)
+	$(parts) $< dialog-synth $(DIALOG_SYNTH) --frames $(RUN)/frames.mp --tracks $(RUN)/tracks.mp --seed $(SEED) $(whole)
 
 # ---- text: chat with music tokens, then ids --------------------------------------------------------
 RENDER ?=
@@ -114,10 +132,11 @@ $(RUN)/dialogs.train.mp $(RUN)/dialogs.test.mp &: $(RUN)/dialogs.mp $(RUN)/synth
 
 # People's conversations are few: each version shows other tracks of a turn.
 $(RUN)/text.mp: $(RUN)/dialogs.train.mp $(RUN)/synth.mp $(RUN)/playlists.mp $(RUN)/items.mp \
-    $(call by,dialog-render,RENDER HUMAN_VERSIONS)
-	$(call render,$<) --versions $(HUMAN_VERSIONS) >$@ $(log)
-	$(call render,$(RUN)/synth.mp) >>$@ $(log)
-	$(call render,$(RUN)/playlists.mp) >>$@ $(log)
+    $(call by,dialog-render,RENDER HUMAN_VERSIONS SEED)
+	$(call render,$<) --versions $(HUMAN_VERSIONS) >$@.part $(log)
+	$(call render,$(RUN)/synth.mp) >>$@.part 2> >(tee -a $(RUN)/log/$(@F).txt >&2)
+	$(call render,$(RUN)/playlists.mp) >>$@.part 2> >(tee -a $(RUN)/log/$(@F).txt >&2)
+	mv $@.part $@
 
 $(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
 	bpe-train --vocab $(VOCAB) -o $@ $< $(log)
@@ -126,20 +145,24 @@ $(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
 MODEL_INIT ?= --clusters 1024
 BASE ?=
 $(foreach o,MODEL_INIT BASE,$(eval $(call keep,$(o))))
-$(RUN)/model.init/model.safetensors: $(if $(BASE),$(BASE)/config.json,$(RUN)/tokenizer.json) \
-    $(call by,model-init,MODEL_INIT BASE)
-	rm -rf $(@D)
-	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D) $(log)
+$(RUN)/model.init/model.safetensors: $(if $(BASE),$(wildcard $(BASE)/*),$(RUN)/tokenizer.json) \
+    $(call by,model-init,MODEL_INIT BASE SEED)
+	rm -rf $(@D) $(@D).part
+	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D).part $(log)
+	mv $(@D).part $(@D)
 
 $(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/model.safetensors $(call by,tokenize,CONTEXT)
-	$(parts) $< tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) >$@ $(log)
+	$(parts) $< tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) $(whole)
 
 # ---- training (paper §4.3) -------------------------------------------------------------------------
+# Interrupted, it goes on from its checkpoint, unless something that it is made from is newer.
 SFT_TRAIN ?=
 $(eval $(call keep,SFT_TRAIN))
-$(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROIDS) $(call by,sft-train,SFT_TRAIN)
+$(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
+	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp; done
 	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
-	    --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
+	    --checkpoint $(RUN)/checkpoint.mp --resume --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
+	rm -f $(RUN)/checkpoint.mp
 
 # ---- recommendations for every turn of every test conversation that has music ----------------------
 comma := ,
@@ -149,35 +172,35 @@ RESPONSE_TOKENS ?= 40
 TOP ?= 100
 $(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
 $(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/model.safetensors \
-    $(call by,dialog-render,RENDER) $(call by,tokenize,CONTEXT)
+    $(call by,dialog-render,RENDER SEED) $(call by,tokenize,CONTEXT)
 	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
 
 gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED) --threads $(THREADS)
-$(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RESPONSE_TOKENS)
-	$(gen) --max-tokens $(RESPONSE_TOKENS) >$@ $(log)
-$(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS)
-	$(gen) --beams $(BEAMS) --no-response >$@ $(log)
-$(RUN)/generation.unmasked.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN)
-	$(gen) --unmasked --no-response >$@ $(log)
+$(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RESPONSE_TOKENS SEED)
+	$(gen) --max-tokens $(RESPONSE_TOKENS) $(whole)
+$(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS SEED)
+	$(gen) --beams $(BEAMS) --no-response $(whole)
+$(RUN)/generation.unmasked.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN SEED)
+	$(gen) --unmasked --no-response $(whole)
 
 $(RUN)/ranking.paper.mp $(RUN)/ranking.search.mp: $(RUN)/ranking.%.mp: $(RUN)/generation.%.mp $(RUN)/items.mp \
-    $(call by,match,TOP)
-	$(parts) $< match --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) >$@ $(log)
+    $(call by,match,TOP SEED)
+	$(parts) $< match --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) $(whole)
 
 # ---- what others would have recommended ------------------------------------------------------------
 BM25 ?= --history last
 $(eval $(call keep,BM25))
-$(RUN)/ranking.bm25.mp: $(RUN)/prompts.mp $(RUN)/tracks.mp $(call by,bm25,BM25 TOP)
-	$(parts) $< bm25 $(BM25) --tracks $(RUN)/tracks.mp --top $(TOP) --seed $(SEED) >$@ $(log)
+$(RUN)/ranking.bm25.mp: $(RUN)/prompts.mp $(RUN)/tracks.mp $(call by,bm25,BM25 TOP SEED)
+	$(parts) $< bm25 $(BM25) --tracks $(RUN)/tracks.mp --top $(TOP) --seed $(SEED) $(whole)
 $(RUN)/ranking.popularity.mp $(RUN)/ranking.random.mp: $(RUN)/ranking.%.mp: $(RUN)/prompts.mp $(RUN)/tracks.mp \
-    $(RUN)/playlists.mp $(call by,prior,TOP)
+    $(RUN)/playlists.mp $(call by,prior,TOP SEED)
 	$(parts) $< prior --by $* --tracks $(RUN)/tracks.mp --playlists $(RUN)/playlists.mp --top $(TOP) \
-	    --seed $(SEED) >$@ $(log)
+	    --seed $(SEED) $(whole)
 
 # ---- figures ---------------------------------------------------------------------------------------
 SYSTEMS := search paper bm25 popularity random
 RANKINGS := $(SYSTEMS:%=$(RUN)/ranking.%.mp)
-$(RUN)/metric.mp: $(RUN)/prompts.mp $(RANKINGS) $(RUN)/generation.unmasked.mp $(RUN)/items.mp $(call by,score)
+$(RUN)/metric.mp: $(RUN)/prompts.mp $(RANKINGS) $(RUN)/generation.unmasked.mp $(RUN)/items.mp $(call by,score,SEED)
 	score --truth $< $(foreach s,$(SYSTEMS),--ranking $(s)=$(RUN)/ranking.$(s).mp) --generation unmasked=$(RUN)/generation.unmasked.mp \
 	    --items $(RUN)/items.mp --tracks $(RUN)/tracks.mp --trained $(RUN)/model/trained.ids --seed $(SEED) -o $@ $(log)
 
@@ -191,13 +214,15 @@ $(RUN)/clusters.json: $(RUN)/items.mp $(RUN)/tracks.mp $(RUN)/joined.mp $(CENTRO
 
 # ---- what the run was made of: sums of every artifact, the commands, the versions -------------------
 ARTIFACTS := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp frames.mp joined.mp items.mp codebook.mp synth.mp \
-    dialogs.train.mp dialogs.test.mp text.mp tokenizer.json examples.mp log.mp prompts.mp metric.mp clusters.json \
+    dialogs.train.mp dialogs.test.mp text.mp examples.mp log.mp prompts.mp metric.mp clusters.json \
     report/report.txt) $(EMBEDDINGS) $(CENTROIDS) $(RANKINGS) $(RUN)/generation.paper.mp $(RUN)/generation.search.mp \
-    $(RUN)/generation.unmasked.mp
+    $(RUN)/generation.unmasked.mp $(if $(BASE),,$(RUN)/tokenizer.json)
+# (A recipe that says $(MAKE) itself would be run by `make -n` too.)
+dry_run = MAKEFLAGS= $(MAKE) -f pipelines/talkplay.mk --no-print-directory -Bn $(MAKEOVERRIDES) $(RUN)/metric.mp
 $(RUN)/SHA256SUMS: $(ARTIFACTS)
-	cd $(RUN) && sha256sum $(sort $(ARTIFACTS:$(RUN)/%=%)) model/* >SHA256SUMS
-	$(MAKE) -f pipelines/talkplay.mk --no-print-directory -Bn $(RUN)/metric.mp >$(RUN)/commands.txt
+	$(dry_run) >$(RUN)/commands.txt
 	pipelines/versions.sh $(PROGRAMS) >$(RUN)/versions.txt
+	cd $(RUN) && sha256sum $(sort $(ARTIFACTS:$(RUN)/%=%)) model/* >SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS
 
 .PHONY: run
 run: $(RUN)/SHA256SUMS
