@@ -56,6 +56,15 @@ $(eval $(call keep,MODALITIES))
 $(eval $(call keep,SEED))
 # $(call by,PROGRAM,OPTIONS...): what a recipe depends on besides its data.
 by = $(1:%=$(RUN)/programs/%) $(2:%=$(RUN)/options/%)
+# $(call also,FILE,OTHERS): the recipe of FILE makes OTHERS too. (Of grouped targets make 4.3 does not list with -n what depends
+# on any but the first.)
+define also
+$(2:%=$(RUN)/%): $(RUN)/$(1)
+	@touch -c $$@
+ifneq ($$(words $$(wildcard $(addprefix $(RUN)/,$(1) $(2)))),$$(words $(1) $(2)))
+$(RUN)/$(1): FORCE
+endif
+endef
 # A filter over PARTS pieces of its input at once; the bytes do not depend on how many.
 parts = pipelines/parts.sh $(PARTS)
 # stderr goes to the terminal and is kept beside the artifact, outside the sums.
@@ -68,10 +77,11 @@ whole = >$@.part $(log) && mv $@.part $@
 # and cpcd.sh also frames.mp: how people word their requests. Other sources borrow those.
 SOURCE_OPTS ?=
 $(eval $(call keep,SOURCE_OPTS))
-SOURCE_OUT := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp $(if $(filter cpcd,$(SOURCE)),frames.mp) $(if $(filter mpd,$(SOURCE)),rejects.mp))
-$(SOURCE_OUT) &: $(SOURCE_FILES) $(wildcard pipelines/$(SOURCE).* $(if $(filter cpcd,$(SOURCE)),pipelines/frames.*)) \
-    $(call by,$(SOURCE_PROGRAMS),SOURCE_OPTS)
+SOURCE_ALSO := tracks.mp dialogs.mp $(if $(filter cpcd,$(SOURCE)),frames.mp) $(if $(filter mpd,$(SOURCE)),rejects.mp)
+$(RUN)/playlists.mp: $(SOURCE_FILES) $(call by,$(SOURCE_PROGRAMS),SOURCE_OPTS) \
+    $(wildcard pipelines/$(SOURCE).* $(if $(filter cpcd,$(SOURCE)),pipelines/frames.*))
 	pipelines/$(SOURCE).sh $(SOURCE_OPTS) $(RUN)
+$(eval $(call also,playlists.mp,$(SOURCE_ALSO)))
 ifneq ($(SOURCE),cpcd)
 FRAMES_OPTS ?=
 $(eval $(call keep,FRAMES_OPTS))
@@ -108,9 +118,10 @@ CENTROIDS := $(MODALITIES:%=$(RUN)/centroid.%.mp)
 $(CENTROIDS): $(RUN)/centroid.%.mp: $(RUN)/joined.mp $(call by,kmeans,KMEANS SEED)
 	kmeans $(KMEANS) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
-$(RUN)/items.mp $(RUN)/codebook.mp &: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
+$(RUN)/items.mp: $(RUN)/joined.mp $(CENTROIDS) $(call by,tok-map,TOK_MAP)
 	tok-map $(TOK_MAP) --train $< $(CENTROIDS:%=--centroids %) --threads $(THREADS) \
-	    --report $(RUN)/codebook.mp -o $(RUN)/items.mp $< $(log)
+	    --report $(RUN)/codebook.mp -o $@ $< $(log)
+$(eval $(call also,items.mp,codebook.mp))
 
 # ---- conversations: people's, and a seeded simulation over the playlists ---------------------------
 DIALOG_SYNTH ?= --dialogs 1
@@ -126,9 +137,10 @@ HUMAN_VERSIONS ?= 1
 $(foreach o,RENDER CONTEXT VOCAB HUMAN_VERSIONS,$(eval $(call keep,$(o))))
 render = $(parts) $(1) dialog-render $(RENDER) --items $(RUN)/items.mp --seed $(SEED)
 
-$(RUN)/dialogs.train.mp $(RUN)/dialogs.test.mp &: $(RUN)/dialogs.mp $(RUN)/synth.mp
-	mp2json $< | jq -c 'select(.split != "test")' | json2mp -o $(RUN)/dialogs.train.mp
-	mp2json $(if $(SOURCE_DIALOGS),$<,$(RUN)/synth.mp) | jq -c 'select(.split == "test")' | json2mp -o $(RUN)/dialogs.test.mp
+$(RUN)/dialogs.train.mp: $(RUN)/dialogs.mp
+	mp2json $< | jq -c 'select(.split != "test")' | json2mp -o $@
+$(RUN)/dialogs.test.mp: $(RUN)/$(if $(SOURCE_DIALOGS),dialogs,synth).mp
+	mp2json $< | jq -c 'select(.split == "test")' | json2mp -o $@
 
 # People's conversations are few: each version shows other tracks of a turn.
 $(RUN)/text.mp: $(RUN)/dialogs.train.mp $(RUN)/synth.mp $(RUN)/playlists.mp $(RUN)/items.mp \

@@ -5,7 +5,7 @@ set -eu -o pipefail
 
 for program; do
     path=$(command -v "$program") || continue
-    version=$("$program" --version 2>/dev/null) || version="$program (stand-in)"
+    version=$("$program" --version 2>/dev/null </dev/null) || version="$program (stand-in)"
     read -r sum _ < <(sha256sum <"$path")
     echo "$version $sum"
 done
