@@ -161,9 +161,9 @@ fits(const struct talk *t, const struct request *q, uint32_t song)
     case ASK_YEAR:
         return c->song[song].year == c->song[q->song[0]].year;
     case ASK_KEY:
-        return str_eq(catalogue_text(c, c->song[song].key), catalogue_text(c, c->song[q->song[0]].key));
+        return str_eq(synth_catalogue_text(c, c->song[song].key), synth_catalogue_text(c, c->song[q->song[0]].key));
     case ASK_ALBUM:
-        return str_eq(catalogue_text(c, c->song[song].album), catalogue_text(c, c->song[q->song[0]].album));
+        return str_eq(synth_catalogue_text(c, c->song[song].album), synth_catalogue_text(c, c->song[q->song[0]].album));
     case ASK_MORE:
     case ASK_LIKE:
         return true;
@@ -235,8 +235,8 @@ called(const struct catalogue *c, uint32_t first, uint32_t n, uint32_t id)
 {
     for (uint32_t i = 0; i < n; i++)
         if (c->value[first + i].id == id)
-            return catalogue_text(c, c->value[first + i].name);
-    return n > 0 ? catalogue_text(c, c->value[first].name) : STR("");
+            return synth_catalogue_text(c, c->value[first + i].name);
+    return n > 0 ? synth_catalogue_text(c, c->value[first].name) : STR("");
 }
 
 /* Fills the slots with what song is; typed: as the user types. Slots that stay empty are not asked for. */
@@ -253,11 +253,11 @@ fill_song(struct talk *t, uint32_t song, const struct request *q, bool typed, st
     (void)frames_draw(&list, t->s->f, FILL_PLAYLIST, 0, &t->rng);
     t->s->fill[SLOT_ARTIST2].n = 0;
     if ((st = fill_name(t, SLOT_ARTIST, called(c, s->artist, s->n_artists, artist), NAME_ARTIST, typed, err)) != OK ||
-        (st = fill_name(t, SLOT_TRACK, catalogue_text(c, s->title), NAME_TITLE, typed, err)) != OK ||
-        (st = fill_name(t, SLOT_ALBUM, catalogue_text(c, s->album), NAME_TITLE, typed, err)) != OK ||
+        (st = fill_name(t, SLOT_TRACK, synth_catalogue_text(c, s->title), NAME_TITLE, typed, err)) != OK ||
+        (st = fill_name(t, SLOT_ALBUM, synth_catalogue_text(c, s->album), NAME_TITLE, typed, err)) != OK ||
         (st = fill_name(t, SLOT_TAG, called(c, s->tag, s->n_tags, tag), NAME_OTHER, typed, err)) != OK ||
-        (st = fill_name(t, SLOT_KEY, catalogue_text(c, s->key), NAME_OTHER, typed, err)) != OK ||
-        (st = fill_name(t, SLOT_LYRICS, lyric(t, catalogue_text(c, s->lyrics)), NAME_OTHER, typed, err)) != OK ||
+        (st = fill_name(t, SLOT_KEY, synth_catalogue_text(c, s->key), NAME_OTHER, typed, err)) != OK ||
+        (st = fill_name(t, SLOT_LYRICS, lyric(t, synth_catalogue_text(c, s->lyrics)), NAME_OTHER, typed, err)) != OK ||
         (st = fill_name(t, SLOT_PLAYLIST, list, NAME_OTHER, typed, err)) != OK ||
         (st = fill_number(t, SLOT_YEAR, s->year, err)) != OK)
         return st;
@@ -397,7 +397,7 @@ aim(struct talk *t, struct request *q, uint32_t song, bool strayed, uint32_t by)
         return;
     other = &t->s->c->song[t->s->pool[rng_below(&t->rng, t->s->n_pool)]];
     if (other->n_artists > 0)
-        q->model = catalogue_text(t->s->c, t->s->c->value[other->artist].name);
+        q->model = synth_catalogue_text(t->s->c, t->s->c->value[other->artist].name);
     else
         q->intent = ASK_TRACK;
 }
@@ -410,7 +410,6 @@ word_request(struct talk *t, struct request *q, struct err *err)
     uint32_t second = SONG_NONE;
     size_t before = t->s->said.n;
     struct str frame = STR("");
-    enum intent bare = q->intent == ASK_TRACK ? ASK_TRACK : ASK_ARTIST;
     enum status st = fill_song(t, q->song[0], q, true, err);
 
     if (st == OK && q->intent == ASK_LIKE)
@@ -421,7 +420,7 @@ word_request(struct talk *t, struct request *q, struct err *err)
         if (s2->n_artists == 0 || in_request(q, second) || song_by(c, second, q->value))
             second = SONG_NONE;
         else
-            st = fill_name(t, SLOT_ARTIST2, catalogue_text(c, c->value[s2->artist].name), NAME_ARTIST, true, err);
+            st = fill_name(t, SLOT_ARTIST2, synth_catalogue_text(c, c->value[s2->artist].name), NAME_ARTIST, true, err);
     }
     if (st == OK)
         st = say(t, q->intent, true, &frame, err);
@@ -429,7 +428,9 @@ word_request(struct talk *t, struct request *q, struct err *err)
         q->song[q->n++] = second;
     /* Without a frame there is the name alone: people do that too. */
     if (st == OK && frame.n == 0) {
-        enum slot slot = bare == ASK_TRACK || t->s->fill[SLOT_ARTIST].n == 0 ? SLOT_TRACK : SLOT_ARTIST;
+        /* Under ASK_LIKE the artist's slot holds another's name. */
+        bool title = q->intent == ASK_TRACK || q->intent == ASK_LIKE || t->s->fill[SLOT_ARTIST].n == 0;
+        enum slot slot = title ? SLOT_TRACK : SLOT_ARTIST;
 
         t->s->said.n = before;
         q->intent = slot == SLOT_TRACK ? ASK_TRACK : ASK_ARTIST;
@@ -680,7 +681,7 @@ synth_new(struct synth **out, const char *tracks, const char *frames, const stru
     if (s == NULL)
         return err_memory(err);
     s->o = *o;
-    if ((st = catalogue_load(&s->c, tracks, err)) == OK && (st = frames_load(&s->f, frames, err)) == OK &&
+    if ((st = synth_catalogue_load(&s->c, tracks, err)) == OK && (st = frames_load(&s->f, frames, err)) == OK &&
         (s->seen = calloc((size_t)s->c->n + 1, sizeof *s->seen)) == NULL)
         st = err_memory(err);
     if (st == OK)
@@ -695,7 +696,7 @@ synth_free(struct synth *s)
 {
     if (s == NULL)
         return;
-    catalogue_free(s->c);
+    synth_catalogue_free(s->c);
     frames_free(s->f);
     free(s->pool);
     free(s->seen);

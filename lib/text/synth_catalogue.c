@@ -13,7 +13,7 @@
 #include "text/synth_parts.h"
 
 struct str
-catalogue_text(const struct catalogue *c, struct span s)
+synth_catalogue_text(const struct catalogue *c, struct span s)
 {
     return (struct str){s.n > 0 ? c->text.p + s.at : "", s.n};
 }
@@ -105,7 +105,7 @@ load_tags(struct song *song, struct catalogue *c, const msgpack_object *map, str
     if (!map_has(map, "tags"))
         return OK;
     if ((st = map_array(&tags, map, "tags", err)) == OK)
-        st = name_key(&title, catalogue_text(c, song->title), NAME_TITLE, err);
+        st = name_key(&title, synth_catalogue_text(c, song->title), NAME_TITLE, err);
     for (size_t i = 0; st == OK && i < tags->via.array.size && i < SONG_MAX_VALUES; i++) {
         struct str tag;
 
@@ -214,7 +214,7 @@ list_warm(struct catalogue *c, struct err *err)
 }
 
 enum status
-catalogue_load(struct catalogue **out, const char *path, struct err *err)
+synth_catalogue_load(struct catalogue **out, const char *path, struct err *err)
 {
     struct catalogue *c = calloc(1, sizeof *c);
     enum status st;
@@ -227,12 +227,12 @@ catalogue_load(struct catalogue **out, const char *path, struct err *err)
         (st = post(&c->by_tag, c, ids_count(c->tags), true, err)) == OK && (st = list_warm(c, err)) == OK)
         *out = c;
     else
-        catalogue_free(c);
+        synth_catalogue_free(c);
     return st;
 }
 
 void
-catalogue_free(struct catalogue *c)
+synth_catalogue_free(struct catalogue *c)
 {
     if (c == NULL)
         return;

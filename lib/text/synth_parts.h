@@ -66,9 +66,9 @@ struct catalogue {
     uint32_t *warm, n_warm; /* songs; and the artists that have any: */
     uint32_t *live, n_live;
 };
-enum status catalogue_load(struct catalogue **out, const char *path, struct err *err);
-void catalogue_free(struct catalogue *c);
-struct str catalogue_text(const struct catalogue *c, struct span s);
+enum status synth_catalogue_load(struct catalogue **out, const char *path, struct err *err);
+void synth_catalogue_free(struct catalogue *c);
+struct str synth_catalogue_text(const struct catalogue *c, struct span s);
 bool song_by(const struct catalogue *c, uint32_t song, uint32_t artist);
 bool song_tagged(const struct catalogue *c, uint32_t song, uint32_t tag);
 
