@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * utf8 - well-formed UTF-8, and white space at the ends of a text.
+ * utf8 - what is not UTF-8 replaced, and white space at the ends of a text. What is UTF-8 lib/cli knows.
  *
  * What is well-formed, and how much of an ill-formed sequence one U+FFFD stands for, is table 3-7 and "U+FFFD Substitution of
  * Maximal Subparts" of the Unicode Standard 15.0, §3.9: what Rust's from_utf8_lossy and Python's errors="replace" do.
- * Time: one pass; runs of ASCII eight bytes at a time.
+ * Time: one pass.
  */
 #include <string.h>
 
@@ -37,31 +37,10 @@ utf8_step(const unsigned char *p, size_t n, bool *ok)
     return need;
 }
 
-/* Where the first ill-formed sequence begins, or n. */
-static size_t
-valid_length(const unsigned char *p, size_t n)
-{
-    size_t i = 0;
-
-    while (i < n) {
-        uint64_t eight;
-        bool ok;
-        if (i + 8 <= n && (memcpy(&eight, p + i, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) {
-            i += 8;
-            continue;
-        }
-        size_t k = utf8_step(p + i, n - i, &ok);
-        if (!ok)
-            break;
-        i += k;
-    }
-    return i;
-}
-
 bool
 utf8_valid(struct str s)
 {
-    return valid_length((const unsigned char *)s.p, s.n) == s.n;
+    return utf8_span(s.p, s.n) == s.n;
 }
 
 enum status
@@ -71,7 +50,7 @@ utf8_clean(struct buf *out, struct str s, uint64_t *bad, struct err *err)
     size_t i = 0;
 
     while (i < s.n) {
-        size_t k = valid_length(p + i, s.n - i);
+        size_t k = utf8_span(s.p + i, s.n - i);
         bool ok;
         if (buf_add(out, p + i, k, err) != OK)
             return err->status;
