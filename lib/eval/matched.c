@@ -12,6 +12,9 @@
 
 const char *const match_name[MATCH_KINDS] = {"match_malformed", "match_exact", "match_partial"};
 
+#define MODALITIES_MAX \
+    16 /* more than there are: what has more is refused before the square of their number is looked at */
+
 struct matching {
     const struct truth *t;
     struct matched *out;
@@ -31,6 +34,8 @@ tuple_key(struct buf *out, const msgpack_object *map, struct err *err)
     out->n = 0;
     if ((st = map_map(&codes, map, "codes", err)) != OK)
         return st;
+    if (codes->via.map.size > MODALITIES_MAX)
+        return err_set(err, DATA, "codes: expected at most %d modalities, got %u", MODALITIES_MAX, codes->via.map.size);
     for (uint32_t i = 0; i < codes->via.map.size; i++) {
         next = (struct str){NULL, 0};
         for (uint32_t k = 0; k < codes->via.map.size; k++) {
