@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "num/num.h"
-#include "stream/part.h"
 #include "stream/stream.h"
 
 #define PARTS_MAX 1000

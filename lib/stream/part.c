@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "part.h"
+#include "stream/stream.h"
 
 struct part {
     char *name;

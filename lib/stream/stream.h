@@ -179,6 +179,19 @@ void rec_discard(struct rec_writer *w);
 uint64_t rec_written(const struct rec_writer *w); /* records ended, and those that rec_count counted */
 void rec_count(struct rec_writer *w, uint64_t n); /* n more, for outputs made with rec_raw */
 
+/* ---- records dealt to many files or commands (part.c) ---- */
+
+struct parts;
+/*
+ * n outputs named PREFIX0.mp … PREFIX(n-1).mp, numbers as wide as the last. With a command, each is instead a pipe to
+ * `sh -c command` with FILE (that name) and PART (its number, from 0) in its environment; all n run at once. NOCREATE, SYSTEM.
+ */
+enum status parts_open(struct parts **out, size_t n, const char *prefix, const char *command, struct err *err);
+/* The record's bytes as they came. A command that stops reading is not an error; how it ends decides. */
+enum status parts_add(struct parts *parts, size_t part, const struct rec *r, struct err *err);
+/* Commits the files, or waits for the commands: SYSTEM where one did not end with status 0. parts is freed. */
+enum status parts_close(struct parts *parts, struct err *err);
+
 /* ---- JSON in (json.cpp: simdjson) ----
  *
  * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them, live
