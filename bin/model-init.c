@@ -189,41 +189,6 @@ make_model(struct init_run *r, struct err *err)
 /* ---- the folder: built beside, renamed ---- */
 
 static enum status
-generation_json(struct buf *b, const struct model_config *c, struct err *err)
-{
-    enum status st = buf_printf(b, err, "{\n");
-
-    if (st == OK && c->bos >= 0)
-        st = buf_printf(b, err, "  \"bos_token_id\": %d,\n", (int)c->bos);
-    for (size_t i = 0; st == OK && i < c->n_eos; i++)
-        st = buf_printf(
-            b, err, "%s%d%s", i == 0 ? "  \"eos_token_id\": [" : ", ", (int)c->eos[i], i + 1 == c->n_eos ? "],\n" : "");
-    if (st == OK)
-        st = buf_printf(b, err, "  \"do_sample\": true,\n  \"temperature\": 1.0,\n  \"top_p\": 0.9\n}\n");
-    return st;
-}
-
-/* Without it transformers guesses the tokenizer's class from the architecture. */
-static enum status
-tokenizer_config(struct buf *b, const struct model_config *c, const struct bpe *bpe, struct err *err)
-{
-    enum status st = buf_printf(b, err, "{\n");
-    struct str bos = c->bos < 0 ? STR("") : bpe_token_text(bpe, (uint32_t)c->bos);
-    struct str eos = c->n_eos == 0 ? STR("") : bpe_token_text(bpe, (uint32_t)c->eos[c->n_eos - 1]);
-
-    if (st == OK && bos.n > 0)
-        st = buf_printf(b, err, "  \"bos_token\": \"%.*s\",\n", (int)bos.n, bos.p);
-    if (st == OK)
-        st = buf_printf(b, err, "  \"clean_up_tokenization_spaces\": false,\n");
-    if (st == OK && eos.n > 0)
-        st = buf_printf(b, err, "  \"eos_token\": \"%.*s\",\n", (int)eos.n, eos.p);
-    return st != OK ? st
-                    : buf_printf(b, err,
-                          "  \"model_max_length\": %zu,\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n",
-                          c->max_positions);
-}
-
-static enum status
 write_tokenizer(const struct init_run *r, const char *dir, struct err *err)
 {
     static const char *const carried[] = {"tokenizer_config.json", "special_tokens_map.json"};
@@ -232,7 +197,11 @@ write_tokenizer(const struct init_run *r, const char *dir, struct err *err)
     enum status st = folder_write(dir, "tokenizer.json", r->tokenizer.p, r->tokenizer.n, err);
 
     if (st == OK && r->o->base == NULL) {
-        if ((st = bpe_load(&bpe, dir, err)) == OK && (st = tokenizer_config(&text, &r->model->config, bpe, err)) == OK)
+        const struct model_config *c = &r->model->config;
+
+        if ((st = bpe_load(&bpe, dir, err)) == OK &&
+            (st = config_tokenizer_json(&text, c, bpe_token_text(bpe, (uint32_t)c->bos),
+                 bpe_token_text(bpe, c->n_eos > 0 ? (uint32_t)c->eos[c->n_eos - 1] : BPE_NONE), err)) == OK)
             st = folder_write(dir, carried[0], text.p, text.n, err);
     } else
         for (size_t i = 0; st == OK && i < sizeof carried / sizeof *carried; i++)
@@ -248,7 +217,8 @@ write_folder(const struct init_run *r, const char *dir, struct err *err)
     struct buf text = {0};
     enum status st;
 
-    if ((st = write_tokenizer(r, dir, err)) == OK && (st = generation_json(&text, &r->model->config, err)) == OK &&
+    if ((st = write_tokenizer(r, dir, err)) == OK &&
+        (st = config_generation_json(&text, &r->model->config, err)) == OK &&
         (st = folder_write(dir, "generation_config.json", text.p, text.n, err)) == OK)
         st = model_save(dir, &r->model->config, r->model->params, err);
     buf_free(&text);

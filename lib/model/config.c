@@ -289,3 +289,35 @@ config_json(struct buf *b, const struct model_config *c, struct err *err)
         "%zu\n}\n",
         c->tied ? "true" : "false", c->V);
 }
+
+enum status
+config_generation_json(struct buf *b, const struct model_config *c, struct err *err)
+{
+    enum status st = buf_printf(b, err, "{\n");
+
+    if (st == OK && c->bos >= 0)
+        st = buf_printf(b, err, "  \"bos_token_id\": %d,\n", (int)c->bos);
+    for (size_t i = 0; st == OK && i < c->n_eos; i++)
+        st = buf_printf(
+            b, err, "%s%d%s", i == 0 ? "  \"eos_token_id\": [" : ", ", (int)c->eos[i], i + 1 == c->n_eos ? "],\n" : "");
+    if (st == OK)
+        st = buf_printf(b, err, "  \"do_sample\": true,\n  \"temperature\": 1.0,\n  \"top_p\": 0.9\n}\n");
+    return st;
+}
+
+enum status
+config_tokenizer_json(struct buf *b, const struct model_config *c, struct str bos, struct str eos, struct err *err)
+{
+    enum status st = buf_printf(b, err, "{\n");
+
+    if (st == OK && bos.n > 0)
+        st = buf_printf(b, err, "  \"bos_token\": \"%.*s\",\n", (int)bos.n, bos.p);
+    if (st == OK)
+        st = buf_printf(b, err, "  \"clean_up_tokenization_spaces\": false,\n");
+    if (st == OK && eos.n > 0)
+        st = buf_printf(b, err, "  \"eos_token\": \"%.*s\",\n", (int)eos.n, eos.p);
+    return st != OK ? st
+                    : buf_printf(b, err,
+                          "  \"model_max_length\": %zu,\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n",
+                          c->max_positions);
+}

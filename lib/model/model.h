@@ -41,6 +41,12 @@ enum status config_read(struct model_config *out, const char *path, struct err *
 enum status config_parse(struct model_config *out, struct json object, struct err *err);
 /* Appends c as config.json of transformers. */
 enum status config_json(struct buf *out, const struct model_config *c, struct err *err);
+/* Appends the generation_config.json that goes with it. */
+enum status config_generation_json(struct buf *out, const struct model_config *c, struct err *err);
+/* The same for tokenizer_config.json, without which transformers guesses the tokenizer's class from the architecture. bos and eos are
+ * tokens' names; empty for none. */
+enum status config_tokenizer_json(
+    struct buf *out, const struct model_config *c, struct str bos, struct str eos, struct err *err);
 
 /* ---- parameters (params.c, safetensors.c, load.c) ---- */
 
