@@ -246,8 +246,10 @@ run_batch(struct gen *g, struct err *err)
     enum status st = generate(g->out, g->decoder, g->request, g->n, &g->go, err);
 
     for (size_t i = 0; i < g->n; i++) {
-        if (st == OK)
-            st = write_record(g, g->rec[i], &g->out[i], err);
+        if (st == OK && (st = write_record(g, g->rec[i], &g->out[i], err)) == DATA) {
+            stage_reject_rec(g->stage, g->rec[i], err);
+            st = OK;
+        }
         generation_fini(&g->out[i]);
         free((void *)(uintptr_t)g->request[i].prompt.ids);
         rec_free(g->rec[i]);

@@ -103,17 +103,18 @@ take(struct mapper *t, const struct rec *r, struct err *err)
     return OK;
 }
 
-static void
-write_item(struct mapper *t, size_t i)
+static enum status
+write_item(struct mapper *t, size_t i, struct err *err)
 {
     static const char *const skip[] = {
         "track_id", "playlist", "semantic", "metadata", "lyrics", "audio", "codes", "imputed", NULL};
     struct rec_writer *w = stage_out(t->stage);
     struct batch *b = &t->batch;
     struct str id;
-    struct err err;
+    enum status st;
 
-    cli_must(map_id(&id, &b->rec[i]->map, "track_id", &err), &err);
+    if ((st = map_id(&id, &b->rec[i]->map, "track_id", err)) != OK)
+        return st;
     rec_begin(w);
     put_str(w, "track_id", id);
     put_rest(w, &b->rec[i]->map, skip);
@@ -125,8 +126,9 @@ write_item(struct mapper *t, size_t i)
                 put_text(w, NULL, modality_name[m]);
         put_close(w);
     }
-    cli_must(rec_end(w, &err), &err);
-    cli_must(usage_add(t->usage, &b->codes[i], b->imputed[i], &err), &err);
+    if ((st = rec_end(w, err)) != OK)
+        return st;
+    return usage_add(t->usage, &b->codes[i], b->imputed[i], err);
 }
 
 /* Codes, imputed codes and output of the batch. */
@@ -148,7 +150,8 @@ flush(struct mapper *t)
                      (size_t)t->o->neighbours, &err),
             &err);
     for (size_t i = 0; i < b->n; i++) {
-        write_item(t, i);
+        if (write_item(t, i, &err) != OK)
+            stage_reject_rec(t->stage, b->rec[i], &err);
         rec_free(b->rec[i]);
     }
     b->n = 0;
