@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "music/music.h"
 #include "unit.h"
@@ -24,8 +23,7 @@ static const char good[] =
     "   \"num_edits\": 1, \"duration_ms\": 2000, \"num_artists\": 1},\n"
     "  {\"pid\": 8, \"tracks\": []}\n ]\n}\n";
 
-static char scratch[] = "/tmp/test_mpd.XXXXXX";
-static char out_path[64], tracks_path[64];
+static struct rec_writer *playlists, *tracks; /* what the last file gave, in memory */
 
 struct outcome {
     enum status st; /* of the file */
@@ -46,19 +44,19 @@ warned(void *arg, const char *text)
     (void)snprintf(o->warning, sizeof(o->warning), "%s", text);
 }
 
-/* Reads a file of these bytes to its end, into the two scratch files. */
+/* Reads a file of these bytes to its end, into playlists and tracks. */
 static struct outcome
 parse(const char *bytes, size_t n, const char *name)
 {
     struct outcome o = {0};
-    struct rec_writer *out = NULL, *tracks = NULL;
     struct mpd_playlist p;
     struct mpd *m = NULL;
     /* fmemopen refuses no bytes at all */
     FILE *f = n > 0 ? fmemopen((void *)(uintptr_t)bytes, n, "rb") : fopen("/dev/null", "rb");
 
-    if (f == NULL || rec_create(&out, out_path, &o.err) != OK || rec_create(&tracks, tracks_path, &o.err) != OK ||
-        mpd_new(&m, out, tracks, warned, &o, &o.err) != OK)
+    rec_empty(playlists);
+    rec_empty(tracks);
+    if (f == NULL || mpd_new(&m, playlists, tracks, warned, &o, &o.err) != OK)
         abort();
     mpd_open(m, f, name);
     while ((o.st = mpd_next(&p, m, &o.err)) == OK) {
@@ -74,8 +72,6 @@ parse(const char *bytes, size_t n, const char *name)
     }
     o.count = *mpd_counts(m);
     mpd_free(m);
-    if (rec_commit(out, &o.err) != OK || rec_commit(tracks, &o.err) != OK)
-        abort();
     (void)fclose(f);
     return o;
 }
@@ -86,23 +82,21 @@ parse_text(const char *text)
     return parse(text, strlen(text), "slice.json");
 }
 
-/* Every record of a file must decode: a parser that lets something malformed through fails here. */
-static enum status
-count_record(void *arg, const struct rec *rec, struct err *err)
-{
-    (void)rec;
-    (void)err;
-    ++*(uint64_t *)arg;
-    return OK;
-}
-
+/* Whether that many whole records are there: a parser that lets something malformed through fails here. */
 static bool
-readable(uint64_t expected, const char *path)
+readable(uint64_t expected, const struct rec_writer *w)
 {
+    struct str bytes = rec_memory(w);
     uint64_t n = 0;
-    struct err err;
+    size_t size;
 
-    return rec_each(path, count_record, &n, &err) == OK && n == expected;
+    for (; bytes.n > 0; n++) {
+        if (rec_scan(&size, bytes.p, bytes.n, bytes.n, NULL) != OK || size == bytes.n || bytes.p[size] != '\n')
+            return false;
+        bytes.p += size + 1;
+        bytes.n -= size + 1;
+    }
+    return n == expected;
 }
 
 static void
@@ -113,7 +107,7 @@ test_good(void)
     CHECK(o.st == END && o.bad == 0 && o.warned == 0, "a good slice is read to its end without a word");
     CHECK(
         o.count.playlists == 2 && o.count.entries == 3 && o.count.tracks == 2, "a repeated track is one track record");
-    CHECK(readable(2, out_path) && readable(2, tracks_path), "its records can be read");
+    CHECK(readable(2, playlists) && readable(2, tracks), "its records can be read");
 }
 
 static void
@@ -145,7 +139,7 @@ test_flips(void)
         bytes[i / 8] = (char)(bytes[i / 8] ^ (1 << i % 8));
         o = parse(bytes, n, "slice.json");
         wrong += o.st != END && o.st != DATA;
-        wrong += !readable(o.count.playlists, out_path) || !readable(o.count.tracks, tracks_path);
+        wrong += !readable(o.count.playlists, playlists) || !readable(o.count.tracks, tracks);
         data += o.st == DATA;
         bad += o.bad > 0;
         clean += o.st == END && o.bad == 0;
@@ -231,18 +225,15 @@ test_bad(void)
 int
 main(void)
 {
-    if (mkdtemp(scratch) == NULL)
+    if (rec_in_memory(&playlists, NULL) != OK || rec_in_memory(&tracks, NULL) != OK)
         return 1;
-    (void)snprintf(out_path, sizeof(out_path), "%s/out", scratch);
-    (void)snprintf(tracks_path, sizeof(tracks_path), "%s/tracks", scratch);
     test_good();
     test_cut();
     test_flips();
     test_positions();
     test_claims();
     test_bad();
-    (void)unlink(out_path);
-    (void)unlink(tracks_path);
-    (void)rmdir(scratch);
+    rec_discard(playlists);
+    rec_discard(tracks);
     return unit_done();
 }
