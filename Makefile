@@ -60,6 +60,9 @@ units: $(UNITS:%=$(BUILD)/unit/%) $(FUZZ:%=$(BUILD)/fuzz/replay_%) $(BUILD)/faul
 $(LIB): $(LIB_O)
 	@mkdir -p $(@D)
 	$(call say,AR,$@) rm -f $@ && ar crs $@ $^
+# Of a name that two rooms define the linker would take either.
+	@twice=$$(nm -g --defined-only $@ 2>/dev/null | awk '$$2 ~ /[BCDRT]/ {print $$3}' | sort | uniq -d); \
+	    [ -z "$$twice" ] || { echo "$@: defined twice:" $$twice >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/packages
 	@mkdir -p $(@D)
@@ -159,7 +162,7 @@ install: all ## install under PREFIX: talkplay STAGE ... then runs any stage
 T ?=
 
 .PHONY: test
-test: $(if $(strip $(T)),,lint) all units | $(BUILD)/packages-test ## all tests, lint first; ends with "N passed, N failed"
+test: $(if $(strip $(T)),,lint asan-units) all units | $(BUILD)/packages-test ## all tests, lint first; ends with "N passed, N failed"
 	BUILD=$(abspath $(BUILD)) tests/run $(T)
 
 .PHONY: lint
@@ -167,9 +170,13 @@ lint: | $(BUILD)/packages-test ## shellcheck, clang-format, warnings of gcc and 
 	CPPFLAGS='$(CPPFLAGS) $(PKG_CFLAGS)' WARN='$(WARN)' tests/lint
 
 .PHONY: asan
-asan: ## programs and unit tests with AddressSanitizer and UBSan, in build/asan
-	$(MAKE) BUILD=$(BUILD)/asan MARCH=x86-64-v3 OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
-	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" all units
+asan: asan-all asan-units ## programs and unit tests with AddressSanitizer and UBSan, in build/asan
+
+.PHONY: asan-all asan-units
+asan-all asan-units: asan-%:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan MARCH=x86-64-v3 OPT="-O1 -g1 -march=x86-64-v3 -ffp-contract=fast" \
+	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" $*
+asan-units: | $(if $(filter asan,$(MAKECMDGOALS)),asan-all)
 
 ## seconds that `make fuzz` gives each target
 FUZZ_SECONDS ?= 60
