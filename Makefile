@@ -141,7 +141,7 @@ named-artists: demo ## asked for 200 artists by name, how often is a track by th
 
 .PHONY: cv
 cv: all ## the demo's choices by 5 folds over its training conversations, 5 times the demo's time
-	+@pipelines/cv.sh 5 $(call talkplay,examples/cpcd/config.mk)
+	+@pipelines/cv.sh 5 $(BUILD)/runs/cv $(call talkplay,examples/cpcd/config.mk)
 
 # ---- install -----------------------------------------------------------------------------------
 ## where `make install` puts bin/talkplay, libexec, man pages and schemas

@@ -159,9 +159,8 @@ BASE ?=
 $(foreach o,MODEL_INIT BASE,$(eval $(call keep,$(o))))
 $(RUN)/model.init/model.safetensors: $(if $(BASE),$(wildcard $(BASE)/*),$(RUN)/tokenizer.json) \
     $(call by,model-init,MODEL_INIT BASE SEED)
-	rm -rf $(@D) $(@D).part
-	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D).part $(log)
-	mv $(@D).part $(@D)
+	rm -rf $(@D)
+	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D) $(log)
 
 $(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/model.safetensors $(call by,tokenize,CONTEXT)
 	$(parts) $< tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) $(whole)

@@ -229,3 +229,54 @@ stages() {
     grep -q "begins afresh" c/log/log.mp.txt
     [ "$(mp2json c/log.mp | jq -s 'map(select(.split == "train")) | length')" -eq 2 ]
 }
+
+@test "cv.sh: the mean over folds of each system, each fold tested on training conversations of its own" {
+    SOURCE_OPTS="--data $DATA" "$ROOT/pipelines/cv.sh" 2 "$PWD/cv" env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$ROOT" \
+        --no-print-directory -f pipelines/talkplay.mk CONFIG=tests/small/config.mk DATA="$DATA" BUILD="$BUILD" THREADS=1 \
+        SFT_TRAIN="--steps 2 --batch-tokens 600" >table 2>said || { tail -n 5 said; return 1; }
+    [ "$(cut -d ' ' -f 1 table | xargs)" = "2 bm25 popularity search" ]
+    for i in 1 2; do mp2json "cv-$i/dialogs.test.mp" | jq -r .dialog_id; done | sort >tested
+    mp2json "$A/dialogs.mp" | jq -r 'select(.split != "test").dialog_id' | sort | diff tested -
+    for i in 1 2; do mp2json "cv-$i/metric.mp"; done >metrics
+    mean=$(grep '"bm25","metric":"mrr",' metrics | grep -v turn | sed 's/.*"value":\([^,]*\),.*/\1/' | awk '{s += $1} END {printf "%.3f", s / NR}')
+    [ "$mean" != 0.000 ]
+    [ "$(awk '$1 == "bm25" {print $3}' table)" = "$mean" ]
+}
+
+@test "cv.sh: bad arguments are 64, and a fold that fails ends it" {
+    for n in 0 1 x 100; do run -64 --separate-stderr "$ROOT/pipelines/cv.sh" "$n" run true; done
+    run -64 --separate-stderr "$ROOT/pipelines/cv.sh" 2 run
+    run -1 --separate-stderr "$ROOT/pipelines/cv.sh" 2 run false
+    [ -z "$output" ]
+}
+
+# The dataset itself may not be handed on; the programmes of examples/nyphil have its layout.
+@test "run: examples/mpd takes a folder of slices and a model to start from, and ends with a report" {
+    mkdir mpd base
+    xzcat "$ROOT"/examples/nyphil/data/mpd.slice.*.json.xz | jq -c '.playlists[]' | sed -n '1~5p' >all
+    for part in 1 2 3; do
+        sed -n "$part~3p" all | jq -cs '{info: {}, playlists: .}' >"mpd/mpd.slice.$((part * 1000))-$((part * 1000 + 999)).json"
+    done
+    # Its embedding has rows to spare for the music tokens.
+    cp "$A"/model.init/* base
+    cp "$A/tokenizer.json" base
+    mpd() {
+        env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$ROOT" --no-print-directory -f pipelines/talkplay.mk CONFIG=examples/mpd/config.mk \
+            MPD="$PWD/mpd" BASE="$PWD/base" BUILD="$BUILD" RUN="$PWD/m" FRAMES_OPTS="--data $DATA" KMEANS="--clusters 8" \
+            ITEM2VEC="--dim 16" TEXT_EMBED="--dim 16" MODEL_INIT="--clusters 8" CONTEXT=256 TOP=20 BEAMS=8 RESPONSE_TOKENS=4 \
+            SOURCE_OPTS="--date 2002-12-31 --days 365 --test 8 $PWD/mpd" THREADS=1 \
+            SFT_TRAIN="--steps 5 --batch 8 --valid-max 5" "$@"
+    }
+    mpd -n >listed
+    [ "$(grep -c '^sft-train ' listed)" -eq 1 ] && [ ! -e m ]
+    mpd >said 2>&1 || { tail -n 5 said; return 1; }
+    (cd m && sha256sum --quiet -c SHA256SUMS)
+    # What is asked is what was simulated from the test's playlists.
+    mp2json m/playlists.mp | jq -r 'select(.split == "test").playlist_id' | sort >testing
+    [ "$(wc -l <testing)" -eq 8 ]
+    mp2json m/prompts.mp | jq -r '.query_id | split("/")[0]' | sort -u | comm -13 testing - >strange
+    [ -s m/prompts.mp ] && [ ! -s strange ]
+    mp2json m/metric.mp | jq -es 'map(select(.system == "search" and .metric == "mrr" and (has("turn") | not)))[0].n > 8'
+    grep -q "^Table 2" m/report/report.txt
+    [ "$(mpd -n)" = "make: Nothing to be done for 'run'." ]
+}

@@ -11,10 +11,10 @@ MODALITIES := playlist semantic metadata
 
 ITEM2VEC := --dim 64
 TEXT_EMBED := --dim 64
-KMEANS := --clusters 64
-DIALOG_SYNTH := --dialogs 1
+KMEANS := --clusters 64 --unit
+DIALOG_SYNTH := --dialogs 2
 
 VOCAB := 2000
 CONTEXT := 384
-MODEL_INIT := --clusters 64 --hidden 128 --layers 3 --heads 4 --kv-heads 4 --ffn 352 --positions 384
-SFT_TRAIN := --steps 200 --batch-tokens 4000 --mix 0.7 --rate 2e-3 --warmup 20 --valid-every 50
+MODEL_INIT := --clusters 64 --hidden 128 --layers 3 --heads 4 --kv-heads 4 --ffn 352 --positions 512
+SFT_TRAIN := --steps 500 --batch-tokens 4000 --mix 0.7 --rate 2e-3 --warmup 20 --valid-every 50
