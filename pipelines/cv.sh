@@ -25,6 +25,8 @@ for ((i = 1; i <= n; i++)); do
     metrics+=("$run-$i/metric.mp")
 done
 
+# After make -n there are none.
+[ -e "${metrics[0]}" ] || exit 0
 mp2json "${metrics[@]}" | jq -s -r '
     def mean: add / length;
     def spread: mean as $m | if length < 2 then 0 else (map((. - $m) * (. - $m)) | add / (length - 1) | sqrt) end;
