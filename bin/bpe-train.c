@@ -27,30 +27,31 @@ static const struct program program = {
 };
 
 /* A string, or each of an array of them. */
+/* A string, or an array of strings: checked, or learnt where t is not NULL. */
 static enum status
 learn_value(struct bpe_trainer *t, const msgpack_object *v, const char *key, struct err *err)
 {
+    bool array = v->type == MSGPACK_OBJECT_ARRAY;
+    uint32_t n = array ? v->via.array.size : 1;
     struct str s;
 
-    if (v->type != MSGPACK_OBJECT_ARRAY) {
-        if (obj_str(&s, v, key, err) != OK)
-            return err->status;
-        return bpe_trainer_add(t, s, err);
-    }
-    for (uint32_t i = 0; i < v->via.array.size; i++)
-        if (obj_str(&s, &v->via.array.ptr[i], key, err) != OK || bpe_trainer_add(t, s, err) != OK)
+    for (uint32_t i = 0; i < n; i++)
+        if (obj_str(&s, array ? &v->via.array.ptr[i] : v, key, err) != OK ||
+            (t != NULL && bpe_trainer_add(t, s, err) != OK))
             return err->status;
     return OK;
 }
 
+/* Nothing is learnt of a record that is refused. */
 static enum status
 learn_fields(struct bpe_trainer *t, const struct opt_list *keys, const msgpack_object *map, struct err *err)
 {
-    for (size_t i = 0; i < keys->n; i++) {
-        const msgpack_object *v = map_find(map, keys->item[i]);
-        if (v != NULL && learn_value(t, v, keys->item[i], err) != OK)
-            return err->status;
-    }
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < keys->n; i++) {
+            const msgpack_object *v = map_find(map, keys->item[i]);
+            if (v != NULL && learn_value(pass == 0 ? NULL : t, v, keys->item[i], err) != OK)
+                return err->status;
+        }
     return OK;
 }
 

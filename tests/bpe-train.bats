@@ -61,3 +61,12 @@ example() {
     run -74 --separate-stderr bash -c 'bpe-train e.mp >/dev/full'
     run -64 --separate-stderr bpe-train --vocab 100 e.mp
 }
+
+@test "bpe-train: nothing is learnt of a record that is set aside" {
+    mk in.mp <<<'{"a":["good good"],"b":"well"}'
+    { cat in.mp && mk bad.mp <<<'{"a":["bad bad bad"],"b":["worse",7]}' && cat bad.mp; } >both.mp
+    bpe-train --field a --field b --vocab 270 --rejects rejects.mp -o both.json both.mp
+    bpe-train --field a --field b --vocab 270 -o one.json in.mp
+    same one.json both.json
+    mp2json rejects.mp | jq -es 'length == 1 and .[0].record == 2'
+}

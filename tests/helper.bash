@@ -24,6 +24,17 @@ same() {
     cmp "$1" "$2"
 }
 
+# unread COMMAND...: its stdout is a pipe that nobody reads any more.
+unread() {
+    (
+        mkfifo unread.pipe
+        exec 8<>unread.pipe
+        exec 7>unread.pipe 8>&-
+        rm unread.pipe
+        exec "$@" >&7
+    )
+}
+
 # Whether the programs were built with AddressSanitizer, which reserves terabytes and has a malloc of its own.
 sanitized() {
     nm -D "$BUILD/bin/mp2json" | grep -q __asan_init
