@@ -11,8 +11,10 @@ ITEM2VEC := --dim 128
 KMEANS := --clusters 256 --unit
 DIALOG_SYNTH := --cover 4
 
-VOCAB := 3000
+VOCAB := 4000
 CONTEXT := 384
-MODEL_INIT := --clusters 256 --hidden 192 --layers 4 --heads 6 --kv-heads 6 --ffn 512 --positions 512
+MODEL_INIT := --clusters 256 --hidden 256 --layers 3 --heads 8 --kv-heads 8 --ffn 512 --positions 512
 HUMAN_VERSIONS := 4
-SFT_TRAIN := --steps 700 --batch-tokens 6000 --mix 0.87 --rate 2e-3 --warmup 50 --valid-every 50
+SFT_TRAIN := --steps 2000 --batch-tokens 1500 --mix 0.85 --rate 1.2e-3 --warmup 150 --beta2 0.99 \
+    --valid-every 250 --valid-max 150
+BEAMS := 200

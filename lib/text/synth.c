@@ -11,9 +11,9 @@
  * The mix follows the training conversations of CPCD: of the turns that led to a liked track 38 % name its artist
  * letter by letter, and 85 % of what is liked then is by that artist; 18 % name a genre or decade; 14 % say no more
  * than "great, more"; the first turn has the theme. Titles are rare there (4 %) and drawn more often here, since each
- * has to be learnt. A change of direction takes any warm track, every other time by way of any warm artist, so that
- * rare ones are asked for too. Rejected tracks come from a negative set: warm tracks that are not in the playlist and
- * whose artists are not.
+ * has to be learnt. A change of direction is nearly always to another artist there; here it takes any warm track, four
+ * times in five by way of any warm artist, and comes often, so that rare ones are asked for too. Rejected tracks come
+ * from a negative set: warm tracks that are not in the playlist and whose artists are not.
  *
  * Draws depend on (seed, playlist_id / version). Linear in the turns, but for rejected negatives (at most 20 tries).
  */
@@ -24,7 +24,7 @@
 #include "text/synth_parts.h"
 
 #define ANSWERS 3        /* tracks of an answer, at most */
-#define MAX_TURNS 6      /* turns of a dialogue, at most, but for a rejected one more */
+#define MAX_TURNS 8      /* turns of a dialogue, at most, but for a rejected one more */
 #define TARGETS 3.5      /* tracks of its playlist that a dialogue asks for, about: what --cover counts on */
 #define MAX_DIALOGS 4096 /* of one playlist */
 
@@ -116,7 +116,7 @@ stray(struct talk *t, uint32_t *by)
     *by = IDS_NONE;
     if (c->n_warm == 0)
         return SONG_NONE;
-    if (c->n_live > 0 && chance(t, 0.5)) {
+    if (c->n_live > 0 && chance(t, 0.8)) {
         *by = c->live[rng_below(&t->rng, c->n_live)];
         song = p->song[p->start[*by] + (uint32_t)rng_below(&t->rng, p->start[*by + 1] - p->start[*by])];
     } else {
@@ -515,7 +515,7 @@ static enum status
 turn(bool *more, struct talk *t, struct err *err)
 {
     struct request q = {0};
-    bool strayed = t->turn > 0 && chance(t, 0.22);
+    bool strayed = t->turn > 0 && chance(t, 0.4);
     uint32_t by = IDS_NONE, song = strayed ? stray(t, &by) : take(t);
     enum status st;
 
