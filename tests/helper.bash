@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 bats_require_minimum_version 1.5.0
 export LC_ALL=C
-unset OPENBLAS_CORETYPE
+unset OPENBLAS_CORETYPE MAKEFLAGS MFLAGS MAKELEVEL # a make within a test is one of its own
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-5000} # see Makefile
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 export ROOT BUILD=${BUILD:-$ROOT/build}
