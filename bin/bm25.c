@@ -2,8 +2,8 @@
 /*
  * bm25 - ranks tracks by the words that they share with a request: the lexical baseline.
  *
- * A track's document is its title, artist, album and tags. lib/eval/bm25.c has the formula, lib/eval/words.c says what a
- * word is. Tracks that share no word with the request are not ranked. Memory: the index, about 8 bytes a word of the
+ * A track's document is its title, artist, album and tags. lib/eval/bm25.c has the formula, lib/eval/words.c says what
+ * a word is. Tracks that share no word with the request are not ranked. Memory: the index, about 8 bytes a word of the
  * catalogue.
  */
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialog-render - conversations and playlists as chat text with music tokens: examples to train on, prompts to answer. */
+/* dialog-render - conversations and playlists as chat text with music tokens: examples to train on, prompts to
+ * answer. */
 #include <string.h>
 
 #include "text/text.h"

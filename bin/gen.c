@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gen - lets the model answer: a track as music tokens, then words (Doh, Choi, Nam 2025, §4.3). Method and cost: lib/model/generate.c.
+ * gen - lets the model answer: a track as music tokens, then words (Doh, Choi, Nam 2025, §4.3). Method and cost:
+ * lib/model/generate.c.
  */
 #include <stdlib.h>
 #include <string.h>

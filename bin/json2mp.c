@@ -2,8 +2,8 @@
 /*
  * json2mp - records from JSON: the way back from jq.
  *
- * Values may follow each other with or without line breaks between them, so a pretty-printed one is fine, too. Where one ends
- * is found by counting brackets; then simdjson reads it. Memory: the longest value.
+ * Values may follow each other with or without line breaks between them, so a pretty-printed one is fine, too. Where
+ * one ends is found by counting brackets; then simdjson reads it. Memory: the longest value.
  */
 #include <errno.h>
 #include <stdlib.h>

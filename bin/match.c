@@ -131,8 +131,8 @@ read_history(struct ranker *k, const msgpack_object *map, struct err *err)
 }
 
 /*
- * The whole part of a score is the sum of the weights that agree, 100 for an exact match; the fraction falls with the rank,
- * so that scores fall strictly.
+ * The whole part of a score is the sum of the weights that agree, 100 for an exact match; the fraction falls with the
+ * rank, so that scores fall strictly.
  */
 static void
 put_tracks(struct rec_writer *w, const struct ranker *k, size_t n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model-init - the model that training starts from: random, or an existing one, with the music tokens added to tokenizer,
- * configuration and weights together. Method and cost: lib/model/init.c.
+ * model-init - the model that training starts from: random, or an existing one, with the music tokens added to
+ * tokenizer, configuration and weights together. Method and cost: lib/model/init.c.
  */
 #include <errno.h>
 #include <stdlib.h>

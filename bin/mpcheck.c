@@ -2,8 +2,8 @@
 /*
  * mpcheck - holds a stream against its schema and names the first faults.
  *
- * --canonical takes each record to JSON and back: what returns must be the very bytes that came. That finds longer integer
- * forms and float32 as well as what JSON cannot carry.
+ * --canonical takes each record to JSON and back: what returns must be the very bytes that came. That finds longer
+ * integer forms and float32 as well as what JSON cannot carry.
  */
 #include <limits.h>
 #include <stdlib.h>

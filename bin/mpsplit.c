@@ -2,8 +2,8 @@
 /*
  * mpsplit - cuts a stream for parallel work, at records and nowhere else, and puts parts together again.
  *
- * Four modes: parts (-n N) deals records to N files or commands; --join is the inverse of dealing them in turn; --ranges N prints
- * where N pieces of a file begin; --range copies one of them.
+ * Four modes: parts (-n N) deals records to N files or commands; --join is the inverse of dealing them in turn;
+ * --ranges N prints where N pieces of a file begin; --range copies one of them.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * score - judges rankings: MRR, Hit@K, nDCG@K with 95 % intervals, by turn, warm and cold, systems in pairs, and the match
- * analysis of a model's samples (Doh, Choi, Nam 2025, §5).
+ * score - judges rankings: MRR, Hit@K, nDCG@K with 95 % intervals, by turn, warm and cold, systems in pairs, and the
+ * match analysis of a model's samples (Doh, Choi, Nam 2025, §5).
  *
- * The measures are a table (lib/eval/measure.c) and equal trec_eval -c, for which --trec writes run and qrels. Memory: the ids of
- * queries and of ranked tracks, and the resampled means, 48 bytes * samples * systems.
+ * The measures are a table (lib/eval/measure.c) and equal trec_eval -c, for which --trec writes run and qrels. Memory:
+ * the ids of queries and of ranked tracks, and the resampled means, 48 bytes * samples * systems.
  */
 #include <errno.h>
 #include <stdlib.h>

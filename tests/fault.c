@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault - a preloaded library that makes one call fail, so that the paths behind a failure are run (after jq's inject_errors.c).
+ * fault - a preloaded library that makes one call fail, so that the paths behind a failure are run (after jq's
+ * inject_errors.c).
  *
  *     FAULT=KIND:N FAULT_FIRED=FILE LD_PRELOAD=build/fault.so PROGRAM ...
  *
- * KIND is read, write, close, open, rename or malloc (with calloc, realloc, strdup); the N-th call of that kind, from 1, fails:
- * with EIO, or ENOSPC for write, or ENOMEM. Later calls work again. FAULT_FIRED is created when it happens, so that a test knows.
- * Counted are calls made by the program itself (its libraries allocate before main) and, for malloc, those of msgpack-c.
+ * KIND is read, write, close, open, rename or malloc (with calloc, realloc, strdup); the N-th call of that kind, from
+ * 1, fails: with EIO, or ENOSPC for write, or ENOMEM. Later calls work again. FAULT_FIRED is created when it happens,
+ * so that a test knows. Counted are calls made by the program itself (its libraries allocate before main) and, for
+ * malloc, those of msgpack-c.
  */
 #include <dlfcn.h>
 #include <errno.h>

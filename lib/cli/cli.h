@@ -168,9 +168,9 @@ _Noreturn void cli_die(const struct err *err);
 void cli_must(enum status st, const struct err *err);
 
 /*
- * Temporary outputs: a file, or a folder that is empty by then, that is registered here is removed (the last one first) when the
- * program ends by cli_die, SIGINT, SIGTERM or SIGHUP. At most 1024 at a time; the path is copied. cli_keep forgets it again (after
- * the rename).
+ * Temporary outputs: a file, or a folder that is empty by then, that is registered here is removed (the last one first)
+ * when the program ends by cli_die, SIGINT, SIGTERM or SIGHUP. At most 1024 at a time; the path is copied. cli_keep
+ * forgets it again (after the rename).
  */
 enum status cli_temporary(const char *path, struct err *err);
 void cli_keep(const char *path);

@@ -24,7 +24,8 @@ status_exit(enum status st)
     return code[st];
 }
 
-/* A file name or a field may carry escape sequences, or half a character; a message must stay one harmless line of text. */
+/* A file name or a field may carry escape sequences, or half a character; a message must stay one harmless line of
+ * text. */
 static void
 make_printable(char *text)
 {

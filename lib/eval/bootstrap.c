@@ -3,9 +3,9 @@
  * bootstrap - 95 % intervals by resampling conversations (Efron, Tibshirani, "An Introduction to the Bootstrap", 1993,
  * ch. 13: the percentile interval).
  *
- * Turns of one conversation hang together, so whole conversations are drawn with replacement, as many as there are. A difference of two
- * columns is taken inside each resample, which pairs the systems turn by turn. Quantiles interpolate linearly between order statistics
- * (type 7 of Hyndman, Fan 1996: the default of R and NumPy).
+ * Turns of one conversation hang together, so whole conversations are drawn with replacement, as many as there are. A
+ * difference of two columns is taken inside each resample, which pairs the systems turn by turn. Quantiles interpolate
+ * linearly between order statistics (type 7 of Hyndman, Fan 1996: the default of R and NumPy).
  *
  * Time: samples * conversations * columns. Memory: 8 bytes * samples * columns.
  */

@@ -67,8 +67,8 @@ struct ranked {
     uint32_t track;
 };
 /*
- * The n best tracks by score, best first, into top (which has room for that many); returns how many there are. Tracks with skip[i] != 0 are
- * left out. Equal scores go by a hash of (seed, query, track).
+ * The n best tracks by score, best first, into top (which has room for that many); returns how many there are. Tracks
+ * with skip[i] != 0 are left out. Equal scores go by a hash of (seed, query, track).
  */
 size_t rank_top(struct ranked *top, size_t n, const double *score, const uint8_t *skip, const struct ids *catalogue,
     uint64_t seed, struct str query);
@@ -91,7 +91,8 @@ extern const struct measure measures[MEASURES];
 /* ---- intervals (bootstrap.c) ---- */
 
 /*
- * Means and their intervals by a percentile bootstrap over conversations. A column is what is averaged (a measure of a system).
+ * Means and their intervals by a percentile bootstrap over conversations. A column is what is averaged (a measure of a
+ * system).
  */
 struct boot {
     size_t conversations, columns, samples;
@@ -101,9 +102,9 @@ struct boot {
     double *sort; /* (samples): scratch */
 };
 /*
- * count[c] observations (≥ 1) of conversation c, whose sums are sum[c * columns + j]. The mean is over all observations,
- * or, with by_conversation, of the conversations' means. Resample s is the same for every column and for every call with the same number of
- * conversations. conversations, columns, samples ≥ 1.
+ * count[c] observations (≥ 1) of conversation c, whose sums are sum[c * columns + j]. The mean is over all
+ * observations, or, with by_conversation, of the conversations' means. Resample s is the same for every column and for
+ * every call with the same number of conversations. conversations, columns, samples ≥ 1.
  */
 enum status boot_run(struct boot **out, const uint64_t *count, const double *sum, size_t conversations, size_t columns,
     bool by_conversation, uint64_t seed, size_t samples, struct err *err);
@@ -131,8 +132,8 @@ struct truth {
     size_t n, n_relevant, turns_cap, relevant_cap, known_cap;
 };
 /*
- * Reads prompts. tracks (may be NULL) tells warm from cold: a track that is not there is neither. A query_id that comes twice, or without
- * a colon, is DATA.
+ * Reads prompts. tracks (may be NULL) tells warm from cold: a track that is not there is neither. A query_id that comes
+ * twice, or without a colon, is DATA.
  */
 enum status truth_load(struct truth **out, const char *prompts, const char *tracks, struct err *err);
 void truth_free(struct truth *t);

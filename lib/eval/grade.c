@@ -2,10 +2,10 @@
 /*
  * grade - figures and intervals of systems, of their differences, turn by turn, and of the match analysis.
  *
- * For all, warm and cold relevant tracks: the mean over turns (metric "mrr", "mrr.warm", …) and the mean of the conversations' means
- * ("mrr.conversations", …) of each system, then "A - B" for each pair. Then the means of the first turns, of the second ones and
- * so on, over all relevant tracks. A turn counts where it has a relevant track of the kind. Memory: the resampled means,
- * 8 bytes * samples * systems * measures.
+ * For all, warm and cold relevant tracks: the mean over turns (metric "mrr", "mrr.warm", …) and the mean of the
+ * conversations' means ("mrr.conversations", …) of each system, then "A - B" for each pair. Then the means of the first
+ * turns, of the second ones and so on, over all relevant tracks. A turn counts where it has a relevant track of the
+ * kind. Memory: the resampled means, 8 bytes * samples * systems * measures.
  */
 #include <stdlib.h>
 #include <string.h>

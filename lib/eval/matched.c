@@ -2,9 +2,9 @@
 /*
  * matched - do a model's own words name tracks that exist? (Doh, Choi, Nam 2025, §5.2)
  *
- * Only samples drawn without masks can tell: a sample that is not of the grammar is malformed (gen writes malformed: true), one
- * whose modalities and codes are those of a track is an exact match, any other is a partial one. Memory: the distinct tuples of the
- * catalogue.
+ * Only samples drawn without masks can tell: a sample that is not of the grammar is malformed (gen writes malformed:
+ * true), one whose modalities and codes are those of a track is an exact match, any other is a partial one. Memory: the
+ * distinct tuples of the catalogue.
  */
 #include <stdlib.h>
 

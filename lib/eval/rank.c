@@ -2,8 +2,8 @@
 /*
  * rank - the best tracks by score, ties by a seeded hash of query and track.
  *
- * A heap of the n best, the worst of them on top. Time: one comparison a track, and log n for those that get in; the hash is
- * computed only where a score reaches the heap's worst. Memory: the n entries.
+ * A heap of the n best, the worst of them on top. Time: one comparison a track, and log n for those that get in; the
+ * hash is computed only where a score reaches the heap's worst. Memory: the n entries.
  */
 #include "eval/eval.h"
 

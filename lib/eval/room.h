@@ -8,8 +8,8 @@
 #include "eval/eval.h"
 
 /*
- * Makes room for n elements of size bytes in the array at *p (p is a T **), which has *cap of them; it grows by doubling, and what is
- * new is zero.
+ * Makes room for n elements of size bytes in the array at *p (p is a T **), which has *cap of them; it grows by
+ * doubling, and what is new is zero.
  */
 enum status room(void *p, size_t *cap, size_t n, size_t size, struct err *err);
 

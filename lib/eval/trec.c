@@ -3,8 +3,8 @@
  * trec - rankings and relevant tracks as text that trec_eval reads: "query Q0 track rank score system" and
  * "query 0 track 1".
  *
- * trec_eval sorts a run by score, and equal scores by name, whatever the rank column says; so scores here are whole numbers that fall by one, which
- * its float holds exactly up to 2^24 tracks.
+ * trec_eval sorts a run by score, and equal scores by name, whatever the rank column says; so scores here are whole
+ * numbers that fall by one, which its float holds exactly up to 2^24 tracks.
  */
 #include "eval/room.h"
 

@@ -2,9 +2,9 @@
 /*
  * truth - the turns that are judged, what was relevant there, and which of that was warm or cold.
  *
- * Warm is a track of a training playlist, cold any other track of the catalogue (key cold of a track). The warm figure keeps
- * only the warm relevant tracks, and the cold figure only the cold ones; rankings stay as they are. Memory: the ids of queries and
- * relevant tracks.
+ * Warm is a track of a training playlist, cold any other track of the catalogue (key cold of a track). The warm figure
+ * keeps only the warm relevant tracks, and the cold figure only the cold ones; rankings stay as they are. Memory: the
+ * ids of queries and relevant tracks.
  */
 #include <stdlib.h>
 #include <string.h>

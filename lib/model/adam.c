@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AdamW (Loshchilov and Hutter 2019, algorithm 2, with the decay scaled by the learning rate as in PyTorch), clipping by the
- * global norm (Pascanu et al. 2013), warm-up and decay of the learning rate. One pass over weights, gradients and moments.
+ * AdamW (Loshchilov and Hutter 2019, algorithm 2, with the decay scaled by the learning rate as in PyTorch), clipping
+ * by the global norm (Pascanu et al. 2013), warm-up and decay of the learning rate. One pass over weights, gradients
+ * and moments.
  */
 #include "model/adam.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ids of added tokens by name, from the list added_tokens of a Hugging Face tokenizer.json: all that training needs of a
- * tokenizer. Linear in the file and in the names.
+ * The ids of added tokens by name, from the list added_tokens of a Hugging Face tokenizer.json: all that training needs
+ * of a tokenizer. Linear in the file and in the names.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention over caches (Vaswani et al. 2017, equation 1; grouped queries: Ainslie et al. 2023). A row sees the first n_cache
- * positions of its prompt, which many rows may share, then the first n_tail positions of its own tail.
+ * Attention over caches (Vaswani et al. 2017, equation 1; grouped queries: Ainslie et al. 2023). A row sees the first
+ * n_cache positions of its prompt, which many rows may share, then the first n_tail positions of its own tail.
  *
- * Rows that share a prompt go together, BLOCK at a time: their scores against its keys and their sums over its values are two small
- * matrix products, so that the keys are read once for 16 beams. Scores, the softmax's sum and the sum over values run in the
- * order of the positions, whatever the block: a row's bits do not depend on the rows beside it. Memory: BLOCK times the longest
- * prompt a thread.
+ * Rows that share a prompt go together, BLOCK at a time: their scores against its keys and their sums over its values
+ * are two small matrix products, so that the keys are read once for 16 beams. Scores, the softmax's sum and the sum
+ * over values run in the order of the positions, whatever the block: a row's bits do not depend on the rows beside it.
+ * Memory: BLOCK times the longest prompt a thread.
  */
 #include <math.h>
 #include <omp.h>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Causal attention with grouped queries over ragged sequences (Vaswani et al. 2017; Ainslie et al. 2023), without keeping the matrix of
- * weights: a block of BLOCK queries is taken at a time, and the backward pass computes its weights again from the log-sums (Dao et al.
- * 2022, FlashAttention, §3.1). A row's scores are all there at once, so that softmax needs no running maximum.
+ * Causal attention with grouped queries over ragged sequences (Vaswani et al. 2017; Ainslie et al. 2023), without
+ * keeping the matrix of weights: a block of BLOCK queries is taken at a time, and the backward pass computes its
+ * weights again from the log-sums (Dao et al. 2022, FlashAttention, §3.1). A row's scores are all there at once, so
+ * that softmax needs no running maximum.
  *
- * A thread takes one key/value head of one sequence with all the query heads that share it: nothing is summed between threads. Keys and
- * values are transposed once for all of them, and so are the gradients that come out, so that each product is mat_chain over rows as they
- * lie: sgemm would pack matrices that are used once.
- * Of a sequence with S tokens: about S (S + BLOCK) E multiply-adds a head forward and 2.5 times that backward; 2 BLOCK + 4 E rows of S
+ * A thread takes one key/value head of one sequence with all the query heads that share it: nothing is summed between
+ * threads. Keys and values are transposed once for all of them, and so are the gradients that come out, so that each
+ * product is mat_chain over rows as they lie: sgemm would pack matrices that are used once. Of a sequence with S
+ * tokens: about S (S + BLOCK) E multiply-adds a head forward and 2.5 times that backward; 2 BLOCK + 4 E rows of S
  * floats of scratch a thread.
  */
 #include <math.h>
@@ -121,7 +122,8 @@ head_forward(float *y, size_t ldy, float *lse, size_t ldl, const struct head *h)
     }
 }
 
-/* From scores and the gradient of the weights: the weights, and dS = P (dP - delta) scale; both 0 right of the diagonal. */
+/* From scores and the gradient of the weights: the weights, and dS = P (dP - delta) scale; both 0 right of the
+ * diagonal. */
 static void
 softmax_rows_backward(const float *lse, size_t ldl, const struct head *h, size_t i, size_t m)
 {

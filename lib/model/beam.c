@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Beam search over the slots of a block: the beams of all prompts of a batch advance together, those of a prompt over its one cache.
+ * Beam search over the slots of a block: the beams of all prompts of a batch advance together, those of a prompt over
+ * its one cache.
  *
- * Blocks that have ended stay in the beam and compete; since a probability only falls as a block grows, no block can overtake one
- * that has dropped out for good reason. It ends when all have ended: after at most slots + 1 steps. With as many beams as there
- * are blocks the result is exact. Order: score, then the parent's place, then the token's id; so it is the same everywhere.
+ * Blocks that have ended stay in the beam and compete; since a probability only falls as a block grows, no block can
+ * overtake one that has dropped out for good reason. It ends when all have ended: after at most slots + 1 steps. With
+ * as many beams as there are blocks the result is exact. Order: score, then the parent's place, then the token's id; so
+ * it is the same everywhere.
  *
- * Cost of a step: one row of the network a beam, and one comparison a beam and allowed token. Memory: V floats a beam for
- * logits and two tails a beam.
+ * Cost of a step: one row of the network a beam, and one comparison a beam and allowed token. Memory: V floats a beam
+ * for logits and two tails a beam.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A checkpoint is a stream of records like any other artifact: first the state, then weights, moments and the best weights in
- * pieces of PIECE numbers. It replaces the last one whole, by rename. Reading it back is checked as any input; and a
- * run goes on only if it would compute what the interrupted one did: same options, seed, data, starting model, centroids.
+ * A checkpoint is a stream of records like any other artifact: first the state, then weights, moments and the best
+ * weights in pieces of PIECE numbers. It replaces the last one whole, by rename. Reading it back is checked as any
+ * input; and a run goes on only if it would compute what the interrupted one did: same options, seed, data, starting
+ * model, centroids.
  */
 #include <math.h>
 #include <stdlib.h>

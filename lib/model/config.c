@@ -3,8 +3,8 @@
  * config.json of a Llama in the form of Hugging Face transformers (LlamaConfig): read with its defaults, bounded, and
  * written so that transformers and llama.cpp's converter read it.
  *
- * Read are the keys that change the arithmetic; biases, another activation or another rotary scaling than llama3's are refused, since
- * to ignore them would give a wrong model without a word.
+ * Read are the keys that change the arithmetic; biases, another activation or another rotary scaling than llama3's are
+ * refused, since to ignore them would give a wrong model without a word.
  */
 #include <math.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /*
  * Examples in memory, and the order in which training draws them.
  *
- * Examples are sorted by id once all are there, and an epoch's order is that of hash64(seed and epoch, id): neither the order of files nor how
- * many parts they came in can be seen in the model. n log n time an epoch.
+ * Examples are sorted by id once all are there, and an epoch's order is that of hash64(seed and epoch, id): neither the
+ * order of files nor how many parts they came in can be seen in the model. n log n time an epoch.
  */
 #include "model/dataset.h"
 

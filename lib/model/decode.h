@@ -51,8 +51,8 @@ struct share {
 };
 
 /*
- * Passes rows through the network, filling their caches, and what is shared after them, in the order given. Rows of one cache stand
- * together. logits (n_last, V) are those of the rows numbered last[].
+ * Passes rows through the network, filling their caches, and what is shared after them, in the order given. Rows of one
+ * cache stand together. logits (n_last, V) are those of the rows numbered last[].
  */
 enum status decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n, const struct share *shares,
     size_t n_shares, const size_t *last, size_t n_last, struct err *err);

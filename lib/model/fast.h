@@ -2,8 +2,9 @@
 /*
  * fast - the exponential that the compiler can put into vectors: libm's is a call for each number.
  *
- * exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2, exp(r) by the polynomial of Cephes' expf (Moshier): within 2 units
- * in the last place over [-87, 88]; below that 2^-126 or so instead of a subnormal, above it the value at the bound.
+ * exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2, exp(r) by the polynomial of Cephes' expf (Moshier): within
+ * 2 units in the last place over [-87, 88]; below that 2^-126 or so instead of a subnormal, above it the value at the
+ * bound.
  */
 #ifndef FAST_H
 #define FAST_H

@@ -6,8 +6,8 @@
  *   2. start of the block, then the block by samples or by beams (beam.c)
  *   3. words behind the first candidate, drawn token by token
  *
- * Draws of a request come from (seed, its id): one stream for the decision, one for the words, one a sample. So the first sample
- * is the same however many are asked for, and the words depend on the first candidate alone.
+ * Draws of a request come from (seed, its id): one stream for the decision, one for the words, one a sample. So the
+ * first sample is the same however many are asked for, and the words depend on the first candidate alone.
  *
  * Cost and memory: those of decode.c and beam.c; V floats a sequence in flight.
  */

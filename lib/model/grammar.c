@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The grammar of a block as masks over the vocabulary: one for each slot that the last token may be of. (slots + 3) V bytes.
+ * The grammar of a block as masks over the vocabulary: one for each slot that the last token may be of. (slots + 3) V
+ * bytes.
  */
 #include <stdlib.h>
 

@@ -2,8 +2,9 @@
 /*
  * Beginnings of a model: at random, or an existing one with rows for new tokens.
  *
- * New rows are drawn around the mean of the old ones (Hewitt, "Initializing New Word Embeddings for Pretrained Language Models",
- * 2021): a new token's logit then stays below the log-sum-exp of the old ones, and what the model said before hardly changes.
+ * New rows are drawn around the mean of the old ones (Hewitt, "Initializing New Word Embeddings for Pretrained Language
+ * Models", 2021): a new token's logit then stays below the log-sum-exp of the old ones, and what the model said before
+ * hardly changes.
  *
  * Random numbers come in chunks of fixed size, each from its own (seed, tensor, chunk): threads do not change them.
  */

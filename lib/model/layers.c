@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Embedding, RMSNorm, linear, rotary and SwiGLU layers, forward and backward, as in Llama 2 and 3 (Touvron et al. 2023,
- * Grattafiori et al. 2024; the arithmetic of transformers' modeling_llama.py). Linear layers cost 2TNK operations forward and twice that backward;
- * the others one or two passes over their arrays.
+ * Grattafiori et al. 2024; the arithmetic of transformers' modeling_llama.py). Linear layers cost 2TNK operations
+ * forward and twice that backward; the others one or two passes over their arrays.
  */
 #include <math.h>
 #include <string.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layers - the layers of the Llama architecture, each a pair of plain functions: outputs, inputs, sizes; no allocation, no globals.
+ * layers - the layers of the Llama architecture, each a pair of plain functions: outputs, inputs, sizes; no allocation,
+ * no globals.
  *
- * Matrices are row-major with the shapes given; letters as in model.h. A backward function adds to the gradients of what is shared
- * (weights, the residual stream) and overwrites the others; which is said at each. Threads take chunks of fixed size, and
- * sums over chunks are joined in order: bits do not depend on how many threads there are. Arrays are aligned to 64 bytes.
+ * Matrices are row-major with the shapes given; letters as in model.h. A backward function adds to the gradients of
+ * what is shared (weights, the residual stream) and overwrites the others; which is said at each. Threads take chunks
+ * of fixed size, and sums over chunks are joined in order: bits do not depend on how many threads there are. Arrays are
+ * aligned to 64 bytes.
  */
 #ifndef LAYERS_H
 #define LAYERS_H
@@ -32,9 +34,9 @@ void linear_backward(
     float *dx, float *dw, const float *dy, const float *x, const float *w, size_t T, size_t N, size_t K);
 
 /*
- * Rotary embedding (Su et al. 2021) in Hugging Face's layout: element i of a head's first half turns with element i of its second.
- * x holds heads (of E) in the first `heads` of each row of ld floats; pos (T) are positions, cosine and sine
- * tables of (positions, E/2) by rope_table.
+ * Rotary embedding (Su et al. 2021) in Hugging Face's layout: element i of a head's first half turns with element i of
+ * its second. x holds heads (of E) in the first `heads` of each row of ld floats; pos (T) are positions, cosine and
+ * sine tables of (positions, E/2) by rope_table.
  */
 void rope_forward(
     float *x, size_t ld, size_t heads, const float *cosine, const float *sine, const uint32_t *pos, size_t T, size_t E);
@@ -60,8 +62,8 @@ struct ragged {
 size_t attention_scratch(const struct ragged *r, size_t E, int threads);
 
 /*
- * Causal attention within each sequence, grouped queries (Ainslie et al. 2023): qkv (T, (H+2G)E) holds H queries, G keys and G values in each row;
- * y (T,HE); lse (T,H) is the log of each row's softmax sum, kept for the backward pass.
+ * Causal attention within each sequence, grouped queries (Ainslie et al. 2023): qkv (T, (H+2G)E) holds H queries, G
+ * keys and G values in each row; y (T,HE); lse (T,H) is the log of each row's softmax sum, kept for the backward pass.
  */
 void attention_forward(
     float *y, float *lse, float *scratch, const float *qkv, const struct ragged *r, size_t H, size_t G, size_t E);
@@ -78,9 +80,10 @@ void attention_backward(float *dqkv, float *scratch, const float *dy, const floa
 void cross_entropy(float *loss, float *logits, const int32_t *target, const float *scale, size_t n, size_t V);
 
 /*
- * One modality's self-similarity: the mean over pairs i < j of |cos(c_i, c_j) - cos(e_i, e_j)| for the K rows of e (K,D), whose
- * centroids have the cosines c (K,K). e rows are read from embed at id (K); where dembed is not NULL, scale times the gradient is added
- * there. scratch: selfsim_scratch(K, D) floats. 0 for K < 2; rows of length 0 have cosine 0 and no gradient.
+ * One modality's self-similarity: the mean over pairs i < j of |cos(c_i, c_j) - cos(e_i, e_j)| for the K rows of e
+ * (K,D), whose centroids have the cosines c (K,K). e rows are read from embed at id (K); where dembed is not NULL,
+ * scale times the gradient is added there. scratch: selfsim_scratch(K, D) floats. 0 for K < 2; rows of length 0 have
+ * cosine 0 and no gradient.
  */
 size_t selfsim_scratch(size_t K, size_t D);
 double selfsim(float *dembed, float *scratch, const float *embed, const int32_t *id, const float *c, size_t K, size_t D,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model folder in and out: config.json and model.safetensors, as Hugging Face transformers lays them out. One pass over the file;
- * memory is the parameters.
+ * A model folder in and out: config.json and model.safetensors, as Hugging Face transformers lays them out. One pass
+ * over the file; memory is the parameters.
  */
 #include <errno.h>
 #include <math.h>

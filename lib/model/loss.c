@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Softmax cross-entropy over rows of logits, forward and backward in one: three passes over them. Sums over the vocabulary are of
- * float in vector lanes of up to SPAN numbers, and of double between those spans.
+ * Softmax cross-entropy over rows of logits, forward and backward in one: three passes over them. Sums over the
+ * vocabulary are of float in vector lanes of up to SPAN numbers, and of double between those spans.
  */
 #include <math.h>
 

@@ -2,8 +2,8 @@
 /*
  * model - the Llama 3 architecture: checkpoints, forward and backward, losses, optimiser, decoding.
  *
- * Letters: V vocabulary, D hidden size, L layers, H query heads, G key/value heads, E head size, F feed-forward size, T tokens of
- * a batch (ragged: sequences lie behind each other, nothing is padded).
+ * Letters: V vocabulary, D hidden size, L layers, H query heads, G key/value heads, E head size, F feed-forward size, T
+ * tokens of a batch (ragged: sequences lie behind each other, nothing is padded).
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -43,8 +43,8 @@ enum status config_parse(struct model_config *out, struct json object, struct er
 enum status config_json(struct buf *out, const struct model_config *c, struct err *err);
 /* Appends the generation_config.json that goes with it. */
 enum status config_generation_json(struct buf *out, const struct model_config *c, struct err *err);
-/* The same for tokenizer_config.json, without which transformers guesses the tokenizer's class from the architecture. bos and eos are
- * tokens' names; empty for none. */
+/* The same for tokenizer_config.json, without which transformers guesses the tokenizer's class from the architecture.
+ * bos and eos are tokens' names; empty for none. */
 enum status config_tokenizer_json(
     struct buf *out, const struct model_config *c, struct str bos, struct str eos, struct err *err);
 
@@ -100,8 +100,8 @@ enum status model_new(struct model **out, const struct model_config *c, struct e
 /* Reads a Hugging Face folder (config.json, model.safetensors) whose tensors are float32, float16 or bfloat16. */
 enum status model_load(struct model **out, const char *dir, struct err *err);
 void model_free(struct model *m);
-/* Writes DIR/model.safetensors, then DIR/config.json; makes DIR if it is not there (not its parents). A tied head is written once,
- * as the embedding. Each file is whole or absent. */
+/* Writes DIR/model.safetensors, then DIR/config.json; makes DIR if it is not there (not its parents). A tied head is
+ * written once, as the embedding. Each file is whole or absent. */
 enum status model_save(const char *dir, const struct model_config *c, const struct params *p, struct err *err);
 
 /* ---- forward (layers.c, transformer.c) ---- */
@@ -109,7 +109,8 @@ enum status model_save(const char *dir, const struct model_config *c, const stru
 /* Cosines and sines (n, E/2) of the rotary embedding at positions from, from + 1, …, llama3's scaling included. */
 void rope_table(float *cosine, float *sine, const struct model_config *c, size_t from, size_t n);
 
-/* logits (T,V) of one sequence of T ids in 0 … V-1, without a cache: what cached decoding is compared with. SYSTEM; DATA for a bad id. */
+/* logits (T,V) of one sequence of T ids in 0 … V-1, without a cache: what cached decoding is compared with. SYSTEM;
+ * DATA for a bad id. */
 enum status model_logits(float *logits, const struct model *m, const int32_t *ids, size_t T, struct err *err);
 
 /* ---- tokens by name (added.c) ---- */
@@ -120,8 +121,9 @@ enum status added_tokens_find(int32_t *id, const char *dir, const struct str *na
 /* ---- fine-tuning: data (dataset.c) ---- */
 
 /*
- * Examples in memory: 5 bytes a token and about 100 bytes an example. labels[i] is the token that position i should have been predicted to be
- * (equal to ids[i]) or -100 where nothing is learnt: the shift by one is made here, as in transformers.
+ * Examples in memory: 5 bytes a token and about 100 bytes an example. labels[i] is the token that position i should
+ * have been predicted to be (equal to ids[i]) or -100 where nothing is learnt: the shift by one is made here, as in
+ * transformers.
  */
 struct dataset;
 enum sft_task { TASK_DIALOG, TASK_PLAYLIST, TASKS };
@@ -130,8 +132,8 @@ enum status dataset_new(struct dataset **out, const struct model_config *c, stru
 void dataset_free(struct dataset *d);
 /* One example record; split valid is kept apart, split test is refused, none means train. DATA. */
 enum status dataset_add(struct dataset *d, const msgpack_object *map, struct err *err);
-/* After the last: puts examples into the order of their ids, so that the order in which they came does not matter. DATA if an
- * id comes twice or nothing is there to train on. */
+/* After the last: puts examples into the order of their ids, so that the order in which they came does not matter. DATA
+ * if an id comes twice or nothing is there to train on. */
 enum status dataset_close(struct dataset *d, struct err *err);
 /* Appends the ids of what is trained on (dialog_id or playlist_id where the record has one, else
  * example_id without its /VERSION), sorted, each once, one a line. */
@@ -176,7 +178,8 @@ struct sft_log {
 void sft_log_put(struct rec_writer *w, const struct sft_log *l);
 
 struct sft;
-/* Everything but m is borrowed too; m->params are what is trained. Memory: 5 float32 a parameter and the activations of a micro-batch. */
+/* Everything but m is borrowed too; m->params are what is trained. Memory: 5 float32 a parameter and the activations of
+ * a micro-batch. */
 enum status sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
     const struct selfsim_target *target, size_t n_targets, struct err *err);
 void sft_free(struct sft *t);
@@ -195,18 +198,21 @@ const struct sft_log *sft_log(size_t *n, const struct sft *t);
 
 /* Writes all that sft_resume needs as a stream of records, replacing path whole. */
 enum status sft_checkpoint(const char *path, const struct sft *t, struct err *err);
-/* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting model are others. */
+/* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting
+ * model are others. */
 enum status sft_resume(struct sft *t, const char *path, struct err *err);
 /* ---- beginnings (init.c) ---- */
 
 /*
- * Weights at random: normal of deviation std, those that add to the residual stream divided by sqrt(2 L) (Radford et al. 2019); norms 1.
+ * Weights at random: normal of deviation std, those that add to the residual stream divided by sqrt(2 L) (Radford et
+ * al. 2019); norms 1.
  */
 void init_random(struct model *m, uint64_t seed, double std);
 /*
- * A copy of base with n tokens behind its vocabulary of first tokens. Their rows of embedding and head are drawn from the normal distribution
- * with the mean of the first rows and their covariance times scale (Hewitt 2021); all others are base's, to the byte. The embedding keeps
- * its rows if it has more than first + n. DATA if it has fewer than first; SYSTEM.
+ * A copy of base with n tokens behind its vocabulary of first tokens. Their rows of embedding and head are drawn from
+ * the normal distribution with the mean of the first rows and their covariance times scale (Hewitt 2021); all others
+ * are base's, to the byte. The embedding keeps its rows if it has more than first + n. DATA if it has fewer than first;
+ * SYSTEM.
  */
 enum status init_extend(
     struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale, struct err *err);
@@ -226,10 +232,9 @@ enum status folder_carry(const char *to, const char *from, const char *name, str
 
 /* ---- decoding (decode.c, prefill.c, attend.c) ----
  *
- * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt are a cache; those
- * of what is generated after it a tail, of which many may share one cache. Nothing computed for one sequence depends on the
- * others of a batch or on the number of threads.
- */
+ * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt
+ * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
+ * sequence depends on the others of a batch or on the number of threads. */
 struct decoder;
 struct cache;
 struct tail;
@@ -251,8 +256,8 @@ struct id_span {
     size_t n;
 };
 /*
- * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's capacity; what several
- * begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
+ * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's
+ * capacity; what several begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
  */
 enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
     const struct id_span *prompts, size_t n, struct err *err);
@@ -262,7 +267,8 @@ struct sequence {
     struct tail *tail;
     struct id_span more;
 };
-/* The same for n sequences, those of one cache beside each other: logits (n, V) after the last token of each. SYSTEM. */
+/* The same for n sequences, those of one cache beside each other: logits (n, V) after the last token of each.
+ * SYSTEM. */
 enum status decoder_extend(float *logits, struct decoder *d, const struct sequence *seqs, size_t n, struct err *err);
 
 /* ---- drawing a token (sample.c) ---- */
@@ -275,8 +281,8 @@ struct sampler; /* scratch memory of one thread */
 enum status sampler_new(struct sampler **out, size_t V, struct err *err);
 void sampler_free(struct sampler *s);
 /*
- * Draws from logits (V) one token whose allowed[] is not 0 (NULL: any). The penalty is for the tokens of before and after. Uses one number of
- * rng, none if greedy. DATA where nothing is allowed or nothing is finite.
+ * Draws from logits (V) one token whose allowed[] is not 0 (NULL: any). The penalty is for the tokens of before and
+ * after. Uses one number of rng, none if greedy. DATA where nothing is allowed or nothing is finite.
  */
 enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits, const uint8_t *allowed,
     struct id_span before, struct id_span after, const struct draw_options *o, struct rng *rng, struct err *err);
@@ -289,8 +295,8 @@ enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits,
 struct grammar {
     int32_t start, end;
     size_t n_slots;
-    uint8_t *
-        slot; /* (V) 1 + the slot that a token is of; GRAMMAR_NEVER for music that is no slot; 0 for others, start and end too */
+    /* (V) 1 + the slot that a token is of; GRAMMAR_NEVER for music that is no slot; 0 for others, start and end too */
+    uint8_t *slot;
 };
 struct generate_options {
     struct draw_options draw;
@@ -319,13 +325,15 @@ struct request {
     struct id_span prompt; /* 1 … generate_room tokens below V */
     struct str id;         /* draws come from (seed, id) */
 };
-/* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at all. */
+/* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at
+ * all. */
 size_t generate_room(const struct model *m, const struct generate_options *o);
 /* How many requests a batch should have, for memory's sake; what comes out does not depend on it. At least 1. */
 size_t generate_batch(const struct model *m, const struct generate_options *o);
 /*
  * Generates for n requests at once: first the block, by samples or beams, then words after the first candidate, until
- * an end of the model's or max_tokens or its last position. out[] is filled, to be freed by generation_fini. SYSTEM, DATA (sampler_draw).
+ * an end of the model's or max_tokens or its last position. out[] is filled, to be freed by generation_fini. SYSTEM,
+ * DATA (sampler_draw).
  */
 enum status generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
     const struct generate_options *o, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Parameters: one block that a table of tensors cuts up. The table also gives the names by which Hugging Face files know them and
- * which of them weight decay spares. 4 bytes a parameter.
+ * Parameters: one block that a table of tensors cuts up. The table also gives the names by which Hugging Face files
+ * know them and which of them weight decay spares. 4 bytes a parameter.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,8 @@
 #define PER_LAYER 9
 #define ALIGN 64
 
-/* Walks the table: each tensor is added to out (where that is not NULL) and, where base is not NULL, given its place in the block. */
+/* Walks the table: each tensor is added to out (where that is not NULL) and, where base is not NULL, given its place in
+ * the block. */
 struct walk {
     struct tensor *out;
     size_t n, count;

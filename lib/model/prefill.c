@@ -3,8 +3,8 @@
  * Prompts into caches, and tokens onto tails: what decode.c is given to compute.
  *
  * Prompts are sorted by their tokens. Then the longest prefix that a prompt shares with any before it is the one it
- * shares with the one just before, so each distinct prefix of the batch is computed once: n log n comparisons. The turns
- * of a conversation begin with each other, and all prompts with the system message.
+ * shares with the one just before, so each distinct prefix of the batch is computed once: n log n comparisons. The
+ * turns of a conversation begin with each other, and all prompts with the system message.
  */
 #include <stdlib.h>
 #include <string.h>

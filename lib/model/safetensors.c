@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * safetensors (Hugging Face, format description in the README of huggingface/safetensors): reading float32, float16 and bfloat16
- * from hostile files, writing float32.
+ * safetensors (Hugging Face, format description in the README of huggingface/safetensors): reading float32, float16 and
+ * bfloat16 from hostile files, writing float32.
  *
- * Stricter than that description: what it calls "no holes" and "no duplicate keys" is checked, types are only looked at where a tensor
- * is read. Time is one pass over the data, memory the header (at most 100 MB, as the reference reader allows) and 1 MiB.
- * Numbers are little-endian in the file and, on every machine that this project is built for, in memory.
+ * Stricter than that description: what it calls "no holes" and "no duplicate keys" is checked, types are only looked at
+ * where a tensor is read. Time is one pass over the data, memory the header (at most 100 MB, as the reference reader
+ * allows) and 1 MiB. Numbers are little-endian in the file and, on every machine that this project is built for, in
+ * memory.
  */
 #include "model/safetensors.h"
 
@@ -165,7 +166,8 @@ get_entries(struct safetensors *f, struct json root, struct err *err)
     return OK;
 }
 
-/* Ranges follow each other from 0 to size without hole or overlap; names are distinct. Leaves entries in order of name. */
+/* Ranges follow each other from 0 to size without hole or overlap; names are distinct. Leaves entries in order of
+ * name. */
 static enum status
 check_entries(struct safetensors *f, uint64_t size, struct err *err)
 {

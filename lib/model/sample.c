@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drawing a token from logits, in the order of transformers: repetition penalty (Keskar et al. 2019), mask, temperature,
- * nucleus (Holtzman et al. 2020: the fewest most likely tokens with at least top_p of the probability), draw.
+ * Drawing a token from logits, in the order of transformers: repetition penalty (Keskar et al. 2019), mask,
+ * temperature, nucleus (Holtzman et al. 2020: the fewest most likely tokens with at least top_p of the probability),
+ * draw.
  *
- * Cost: V exponentials, and a sort of the tokens that may belong to the nucleus. Those below (1 - top_p) / V cannot: all such
- * together have less than 1 - top_p.
+ * Cost: V exponentials, and a sort of the tokens that may belong to the nucleus. Those below (1 - top_p) / V cannot:
+ * all such together have less than 1 - top_p.
  */
 #include <math.h>
 #include <stdlib.h>

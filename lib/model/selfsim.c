@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The self-similarity loss of TalkPlay (Doh, Choi and Nam 2025, §4.3): music tokens' embeddings shall be as similar to each other as the
- * centroids that they stand for.
+ * The self-similarity loss of TalkPlay (Doh, Choi and Nam 2025, §4.3): music tokens' embeddings shall be as similar to
+ * each other as the centroids that they stand for.
  *
- * With u_i = e_i / |e_i|, S = U U^T and s_ij = sign(S_ij - C_ij), the loss is the mean of |S_ij - C_ij| over the n pairs i < j,
- * dL/du_i = sum_j s_ij u_j / n and dL/de_i = (dL/du_i - (dL/du_i . u_i) u_i) / |e_i|. Where the difference is 0 so is s: a
- * subgradient. 4 K^2 D operations, K^2 + 2 K D floats.
+ * With u_i = e_i / |e_i|, S = U U^T and s_ij = sign(S_ij - C_ij), the loss is the mean of |S_ij - C_ij| over the n
+ * pairs i < j, dL/du_i = sum_j s_ij u_j / n and dL/de_i = (dL/du_i - (dL/du_i . u_i) u_i) / |e_i|. Where the difference
+ * is 0 so is s: a subgradient. 4 K^2 D operations, K^2 + 2 K D floats.
  */
 #include <math.h>
 

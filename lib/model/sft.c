@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Full fine-tuning with the losses of TalkPlay (Doh, Choi and Nam 2025, §4.3): the mean over trained tokens of dialogues, plus the same of
- * playlists, plus lambda times the mean self-similarity loss of the modalities.
+ * Full fine-tuning with the losses of TalkPlay (Doh, Choi and Nam 2025, §4.3): the mean over trained tokens of
+ * dialogues, plus the same of playlists, plus lambda times the mean self-similarity loss of the modalities.
  *
- * A step draws whole examples until the batch is full: the next comes from dialogues while these have at most their share of it. They go
- * through the model in micro-batches of about MICRO tokens, whose gradients add up, so that memory does not grow with the batch.
- * Each token's loss is scaled by its task's count over the whole step: micro-batches do not change what is computed.
+ * A step draws whole examples until the batch is full: the next comes from dialogues while these have at most their
+ * share of it. They go through the model in micro-batches of about MICRO tokens, whose gradients add up, so that memory
+ * does not grow with the batch. Each token's loss is scaled by its task's count over the whole step: micro-batches do
+ * not change what is computed.
  */
 #include "model/sft.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Llama forward and backward (arithmetic of transformers' modeling_llama.py): x += attention(norm(x)), x += SwiGLU(norm(x)),
- * a norm and the head at the end.
+ * A Llama forward and backward (arithmetic of transformers' modeling_llama.py): x += attention(norm(x)), x +=
+ * SwiGLU(norm(x)), a norm and the head at the end.
  *
- * Projections that read the same rows lie behind each other in the block of parameters, so that queries, keys and values are one
- * product, and gate and up another. About 6 operations a parameter and token forward and backward, besides attention and
- * the head, which only trained rows pay. Memory a token and layer: 5D + 2HE + 2GE + 3F floats (without backward one layer's).
+ * Projections that read the same rows lie behind each other in the block of parameters, so that queries, keys and
+ * values are one product, and gate and up another. About 6 operations a parameter and token forward and backward,
+ * besides attention and the head, which only trained rows pay. Memory a token and layer: 5D + 2HE + 2GE + 3F floats
+ * (without backward one layer's).
  */
 #include "model/transformer.h"
 

@@ -22,8 +22,8 @@ void acts_free(struct acts *a);
 void transformer_forward(struct acts *a, const struct params *p, const int32_t *id, const struct ragged *r);
 
 /*
- * The head at n rows: row[i] predicts target[i]; loss (n). Where grads is not NULL, scale[i] times the gradient is added to grads and, for
- * transformer_backward, to acts (then call it once for each forward pass).
+ * The head at n rows: row[i] predicts target[i]; loss (n). Where grads is not NULL, scale[i] times the gradient is
+ * added to grads and, for transformer_backward, to acts (then call it once for each forward pass).
  */
 void head_loss(float *loss, struct acts *a, struct params *grads, const struct params *p, const uint32_t *row,
     const int32_t *target, const float *scale, size_t n);

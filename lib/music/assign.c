@@ -2,8 +2,8 @@
 /*
  * assign - the nearest centroid of a vector: its music token (Doh, Choi, Nam 2025, §4.1).
  *
- * |x - c|² is least where |c|²/2 - x·c is. The products come from mat_rows, whose bits for a row do not depend on the other
- * rows. n k dim multiply-adds; memory for one tile of products.
+ * |x - c|² is least where |c|²/2 - x·c is. The products come from mat_rows, whose bits for a row do not depend on the
+ * other rows. n k dim multiply-adds; memory for one tile of products.
  */
 #include <stdlib.h>
 

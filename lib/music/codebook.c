@@ -2,8 +2,8 @@
 /*
  * codebook - centroid records into tables of vectors, one a modality.
  *
- * Records may come in any order and from several files: they are put where their index says, and what is missing or comes
- * twice is an error. Memory: the vectors once, twice while a table grows. Linear time.
+ * Records may come in any order and from several files: they are put where their index says, and what is missing or
+ * comes twice is an error. Memory: the vectors once, twice while a table grows. Linear time.
  */
 #include <stdlib.h>
 #include <string.h>

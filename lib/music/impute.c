@@ -2,10 +2,11 @@
 /*
  * impute - codes of modalities that a track lacks, from training tracks that are like it.
  *
- * The likeness of two tracks is the sum of cosines over the modalities of the one that asks; a modality that the other lacks adds
- * nothing. Of the nearest training tracks that have the missing modality the most frequent code is taken; of equally frequent ones
- * that with the greater sum of likeness, then the lower. Exact search: training tracks x dim multiply-adds a modality and
- * record. Memory: the training tracks' vectors. A record's codes do not depend on what shares its batch (mat_rows).
+ * The likeness of two tracks is the sum of cosines over the modalities of the one that asks; a modality that the other
+ * lacks adds nothing. Of the nearest training tracks that have the missing modality the most frequent code is taken; of
+ * equally frequent ones that with the greater sum of likeness, then the lower. Exact search: training tracks x dim
+ * multiply-adds a modality and record. Memory: the training tracks' vectors. A record's codes do not depend on what
+ * shares its batch (mat_rows).
  */
 #include <stdlib.h>
 #include <string.h>

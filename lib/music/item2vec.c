@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * item2vec - vectors of tracks from the playlists that hold them: skip-gram with negative sampling where the whole playlist is the
- * context (Mikolov et al. 2013; Barkan and Koenigstein, "Item2Vec", 2016; the playlist modality of Doh, Choi, Nam 2025, §4.1).
+ * item2vec - vectors of tracks from the playlists that hold them: skip-gram with negative sampling where the whole
+ * playlist is the context (Mikolov et al. 2013; Barkan and Koenigstein, "Item2Vec", 2016; the playlist modality of Doh,
+ * Choi, Nam 2025, §4.1).
  *
- * A playlist of n tracks is one small matrix problem: the products of its input vectors (n, dim) with the output vectors of the
- * same n tracks and of m tracks drawn from the unigram distribution to the power 3/4 (Ji et al. 2016 share negatives likewise). So
- * an epoch costs about 6 dim n (n + m) operations a playlist, nearly all in matrix products.
+ * A playlist of n tracks is one small matrix problem: the products of its input vectors (n, dim) with the output
+ * vectors of the same n tracks and of m tracks drawn from the unigram distribution to the power 3/4 (Ji et al. 2016
+ * share negatives likewise). So an epoch costs about 6 dim n (n + m) operations a playlist, nearly all in matrix
+ * products.
  *
- * Any number of threads gives the same bits: BLOCK playlists at a time take their gradients in parallel against vectors that stand
- * still; then each vector adds what came for it in the order of the playlists, vectors being shared out among the threads.
- * Departures from word2vec: a track counts once in a playlist however long that is (the mean over its context, not the
- * sum; else the few longest would drown the others); at most PIECE tracks of a playlist are taken in an epoch, drawn anew; steps are
- * AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a vector, since a block's gradients are sums of very different sizes.
+ * Any number of threads gives the same bits: BLOCK playlists at a time take their gradients in parallel against vectors
+ * that stand still; then each vector adds what came for it in the order of the playlists, vectors being shared out
+ * among the threads. Departures from word2vec: a track counts once in a playlist however long that is (the mean over
+ * its context, not the sum; else the few longest would drown the others); at most PIECE tracks of a playlist are taken
+ * in an epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a vector, since a
+ * block's gradients are sums of very different sizes.
  *
  * Memory: 4 bytes an entry of a playlist, 8 dim + 8 bytes a track, and the work of a block.
  */
@@ -327,7 +330,8 @@ step(struct item2vec *iv, int side, const struct piece *p, size_t i, float rate)
         vec_axpy(iv->vec[side] + track * dim, -rate / sqrtf(iv->square[side][track]), p->gradient[side] + i * dim, dim);
 }
 
-/* Every thread goes through the whole block and takes its share of the tracks: each vector's steps keep the block's order. */
+/* Every thread goes through the whole block and takes its share of the tracks: each vector's steps keep the block's
+ * order. */
 static void
 apply(struct item2vec *iv, const struct piece *piece, size_t n, float rate)
 {

@@ -2,9 +2,9 @@
 /*
  * join - embeddings of several modalities to their tracks.
  *
- * In order (the default): a merge that looks one record ahead in each embedding file, so memory is constant; the files must have
- * the order of the tracks, may leave tracks out, and may hold no others. Held: each file is read into memory first, in any order, and
- * embeddings of other tracks are left over.
+ * In order (the default): a merge that looks one record ahead in each embedding file, so memory is constant; the files
+ * must have the order of the tracks, may leave tracks out, and may hold no others. Held: each file is read into memory
+ * first, in any order, and embeddings of other tracks are left over.
  */
 #include <stdlib.h>
 

@@ -2,13 +2,14 @@
 /*
  * kmeans - Lloyd's algorithm (1982) with exact assignment.
  *
- * Seeds: k-means++ (Arthur and Vassilvitskii 2007) over a seeded sample of at most 64 vectors a cluster, since its K passes over
- * everything would cost as much as a round of Lloyd and run at the speed of memory. A cluster that loses its last vector takes
- * the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the mean is scaled to length 1.
+ * Seeds: k-means++ (Arthur and Vassilvitskii 2007) over a seeded sample of at most 64 vectors a cluster, since its K
+ * passes over everything would cost as much as a round of Lloyd and run at the speed of memory. A cluster that loses
+ * its last vector takes the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the
+ * mean is scaled to length 1.
  *
- * A round costs 2 n K dim operations in matrix products; memory beyond the vectors is 16 bytes a vector, K dim doubles and a
- * tile of at most 16 MB. The sums of a round are taken over a cluster's vectors in their order, a cluster to a thread:
- * no number of threads changes a bit. Ties go to the lower index.
+ * A round costs 2 n K dim operations in matrix products; memory beyond the vectors is 16 bytes a vector, K dim doubles
+ * and a tile of at most 16 MB. The sums of a round are taken over a cluster's vectors in their order, a cluster to a
+ * thread: no number of threads changes a bit. Ties go to the lower index.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -2,12 +2,12 @@
 /*
  * match - tracks whose codes agree with generated ones (Doh, Choi, Nam 2025, §4.4).
  *
- * The weights 25, 16, 9, 4, 1 of the codes that agree are summed; the order is: exact matches by candidate, the largest sum over
- * the candidates, the likelier candidate, a seeded hash of query and track. 25 = 16 + 9 makes four pairs of the 32 subsets tie: the
- * one with the playlist token goes first (the paper leaves that open).
+ * The weights 25, 16, 9, 4, 1 of the codes that agree are summed; the order is: exact matches by candidate, the largest
+ * sum over the candidates, the likelier candidate, a seeded hash of query and track. 25 = 16 + 9 makes four pairs of
+ * the 32 subsets tie: the one with the playlist token goes first (the paper leaves that open).
  *
- * Tracks are found through inverted lists, one a (modality, code), so that a query costs what its candidates' lists hold and a
- * sort; only where fewer tracks than asked for agree in anything, all others are hashed to fill the ranking.
+ * Tracks are found through inverted lists, one a (modality, code), so that a query costs what its candidates' lists
+ * hold and a sort; only where fewer tracks than asked for agree in anything, all others are hashed to fill the ranking.
  */
 #include <stdlib.h>
 #include <string.h>

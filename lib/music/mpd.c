@@ -2,13 +2,14 @@
 /*
  * mpd - slices of the Million Playlist Dataset, and its challenge set, as playlist and track records.
  *
- * Source: Chen, Lamere, Schedl, Zamani, "RecSys Challenge 2018: Automatic Music Playlist
- * Continuation" (RecSys 2018), and the dataset's own README. A slice is {"info": {"slice": "0-999"}, "playlists": [...]}.
- * Found in it or in files like it: descriptions in under 2 % of playlists, collaborative as a string, tracks that come
- * twice. Asked of a playlist are a pid and tracks, of an entry a track_uri. All else may be missing; what is there must have
- * its type. Claims that do not hold (counts, the range of pids) are warned of and counted, never believed.
+ * Source: Chen, Lamere, Schedl, Zamani, "RecSys Challenge 2018: Automatic Music Playlist Continuation" (RecSys 2018),
+ * and the dataset's own README. A slice is {"info": {"slice": "0-999"}, "playlists": [...]}. Found in it or in files
+ * like it: descriptions in under 2 % of playlists, collaborative as a string, tracks that come twice. Asked of a
+ * playlist are a pid and tracks, of an entry a track_uri. All else may be missing; what is there must have its type.
+ * Claims that do not hold (counts, the range of pids) are warned of and counted, never believed.
  *
- * Time: two looks at each byte, one of them simdjson's. Memory: one slice, and the distinct track ids if tracks are wanted.
+ * Time: two looks at each byte, one of them simdjson's. Memory: one slice, and the distinct track ids if tracks are
+ * wanted.
  */
 #include <stdarg.h>
 #include <stdlib.h>

@@ -2,11 +2,11 @@
 /*
  * mpdscan - where the documents of a file, and the playlists of a document, begin and end.
  *
- * The JSON parser wants whole documents and says what is wrong, not where. This scan looks at quotes
- * and brackets alone: it finds each playlist's place before anything is parsed, so that a bad one can be named by its byte and set
- * aside while the others are read, that a file which is cut off is known to be before its first playlist is
- * written, and that documents may follow each other on stdin. What it skips is parsed later, each piece
- * by itself: nothing is believed for having passed here.
+ * The JSON parser wants whole documents and says what is wrong, not where. This scan looks at quotes and brackets
+ * alone: it finds each playlist's place before anything is parsed, so that a bad one can be named by its byte and set
+ * aside while the others are read, that a file which is cut off is known to be before its first playlist is written,
+ * and that documents may follow each other on stdin. What it skips is parsed later, each piece by itself: nothing is
+ * believed for having passed here.
  *
  * Time: one look at each byte. Memory: one document, at most MPD_MAX_SLICE.
  */

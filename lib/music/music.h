@@ -65,8 +65,8 @@ void items_free(struct items *items);
 
 /* ---- vectors of one modality (points.c) ---- */
 
-/* The key of map's vector of m: "vector" in an embedding record of that modality, the modality's name in a joined record;
- * NULL where the record has none. DATA for an embedding of an unknown modality. */
+/* The key of map's vector of m: "vector" in an embedding record of that modality, the modality's name in a joined
+ * record; NULL where the record has none. DATA for an embedding of an unknown modality. */
 enum status points_key(const char **key, const msgpack_object *map, enum modality m, struct err *err);
 
 /* A growing table, row-major; all zero is empty. dim is set by the first vector. */
@@ -82,15 +82,17 @@ void points_free(struct points *p);
 
 struct joiner;
 /*
- * One embedding file a modality. Unless hold, they are read along with the tracks and must have their order; with it they are read
- * into memory now, in any order.
+ * One embedding file a modality. Unless hold, they are read along with the tracks and must have their order; with it
+ * they are read into memory now, in any order.
  */
 enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold, struct err *err);
 void joiner_free(struct joiner *j);
-/* DATA if the track cannot be joined: its own fault, unlike what joiner_write returns, which is that of an embedding file. */
+/* DATA if the track cannot be joined: its own fault, unlike what joiner_write returns, which is that of an embedding
+ * file. */
 enum status joiner_check(const msgpack_object *track, struct err *err);
 enum status joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track, struct err *err);
-/* Behind the last track: DATA if an embedding is left in a file that is read in order; else how many held ones were not used. */
+/* Behind the last track: DATA if an embedding is left in a file that is read in order; else how many held ones were not
+ * used. */
 enum status joiner_end(uint64_t *left_over, struct joiner *j, struct err *err);
 
 /* ---- clustering (kmeans.c) ---- */
@@ -133,8 +135,9 @@ enum status imputer_load(struct imputer **out, const char *path, const struct co
 void imputer_free(struct imputer *im);
 uint32_t imputer_tracks(const struct imputer *im);
 /*
- * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 << m of
- * imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays as it is.
+ * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 <<
+ * m of imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays
+ * as it is.
  */
 enum status imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
     const unsigned *has, size_t n, size_t neighbours, struct err *err);
@@ -171,9 +174,9 @@ struct matcher;
 enum status matcher_new(struct matcher **out, const struct items *items, uint64_t seed, struct err *err);
 void matcher_free(struct matcher *m);
 /*
- * The best top tracks into hits, without those for which drop (n_drop indices) names them; *n_hits of them. Exact matches by
- * candidate; then the largest sum, with the playlist token first where two subsets have one sum; then the likelier candidate; then a hash
- * of (seed, query, track). Without candidates there are no hits.
+ * The best top tracks into hits, without those for which drop (n_drop indices) names them; *n_hits of them. Exact
+ * matches by candidate; then the largest sum, with the playlist token first where two subsets have one sum; then the
+ * likelier candidate; then a hash of (seed, query, track). Without candidates there are no hits.
  */
 enum status matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);

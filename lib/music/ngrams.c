@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ngrams - words, pairs of words and character n-grams, hashed into a fixed number of buckets (the hashing trick of Weinberger et
- * al. 2009; subwords with their ends as in Bojanowski et al. 2017).
+ * ngrams - words, pairs of words and character n-grams, hashed into a fixed number of buckets (the hashing trick of
+ * Weinberger et al. 2009; subwords with their ends as in Bojanowski et al. 2017).
  *
- * Text is folded first: lower case, accents of Latin-1 taken off, apostrophes dropped, all else that is no letter or digit a blank.
- * Case is folded for Latin, Greek and Cyrillic; other scripts are taken as they are, and so are their words: a script
- * without blanks makes one long word, of which the character n-grams still tell. Linear time.
+ * Text is folded first: lower case, accents of Latin-1 taken off, apostrophes dropped, all else that is no letter or
+ * digit a blank. Case is folded for Latin, Greek and Cyrillic; other scripts are taken as they are, and so are their
+ * words: a script without blanks makes one long word, of which the character n-grams still tell. Linear time.
  */
 #include "music/ngrams.h"
 

@@ -2,11 +2,11 @@
 /*
  * split - training, validation and test playlists, and the tracks that training has never seen.
  *
- * The split is by time, as in Doh, Choi, Nam 2025: what is tested was made after what is learnt. The
- * test set is a sample of the playlists of one day, by default the last that is there; the paper has 1,000 of
- * them. A playlist is in the sample if its keyed hash is among the smallest of its day: that needs
- * one heap of the sample's size, and neither the order of the records nor how they are cut into
- * files can change it (a playlist that comes twice takes two of the places). Validation is by a hash of the id that no seed changes.
+ * The split is by time, as in Doh, Choi, Nam 2025: what is tested was made after what is learnt. The test set is a
+ * sample of the playlists of one day, by default the last that is there; the paper has 1,000 of them. A playlist is in
+ * the sample if its keyed hash is among the smallest of its day: that needs one heap of the sample's size, and neither
+ * the order of the records nor how they are cut into files can change it (a playlist that comes twice takes two of the
+ * places). Validation is by a hash of the id that no seed changes.
  *
  * Memory: the ids of the test sample, and the distinct track ids of all playlists. Time: linear.
  */

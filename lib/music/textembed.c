@@ -2,16 +2,18 @@
 /*
  * textembed - vectors of tracks from their words: latent semantic analysis (Deerwester et al. 1990) of hashed n-grams.
  *
- * A track is a sparse row over the buckets of ngrams.c. A feature weighs (1 + ln count) times ln((1 + N) / (1 + df)) + 1; each field (the
- * artist, the title) is scaled to length 1 and then to its weight, so that a long title does not drown the artist; then the row to
- * length 1. Half of the numbers of a vector are the row's projection on the leading right singular vectors of the matrix of all rows,
- * which bring texts together that share company more than words; the other half is a projection on random signs (Johnson and
- * Lindenstrauss; Achlioptas 2003), which keeps what is rare, above all the name of an artist with few tracks, that the singular
- * vectors drop. Both halves are scaled to length 1 before they are joined.
+ * A track is a sparse row over the buckets of ngrams.c. A feature weighs (1 + ln count) times ln((1 + N) / (1 + df)) +
+ * 1; each field (the artist, the title) is scaled to length 1 and then to its weight, so that a long title does not
+ * drown the artist; then the row to length 1. Half of the numbers of a vector are the row's projection on the leading
+ * right singular vectors of the matrix of all rows, which bring texts together that share company more than words; the
+ * other half is a projection on random signs (Johnson and Lindenstrauss; Achlioptas 2003), which keeps what is rare,
+ * above all the name of an artist with few tracks, that the singular vectors drop. Both halves are scaled to length 1
+ * before they are joined.
  *
- * The singular vectors come from randomised subspace iteration (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1), bases
- * orthonormalised through the eigenvectors of their Gram matrix. Time: 2 (ITERATIONS + 1) products of the sparse matrix with
- * dim / 2 + EXTRA columns. Memory: 12 bytes a feature of a track, 4 (dim + EXTRA) bytes a track and a feature of the whole.
+ * The singular vectors come from randomised subspace iteration (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1),
+ * bases orthonormalised through the eigenvectors of their Gram matrix. Time: 2 (ITERATIONS + 1) products of the sparse
+ * matrix with dim / 2 + EXTRA columns. Memory: 12 bytes a feature of a track, 4 (dim + EXTRA) bytes a track and a
+ * feature of the whole.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -274,7 +276,8 @@ struct fit {
     double *V, *d; /* (l, l) eigenvectors, (l) eigenvalues */
 };
 
-/* Eigenvectors of MᵀM, M (rows, l), into G (l, l), the leading one first; column j times scale: 1 / sqrt(value) or 1. */
+/* Eigenvectors of MᵀM, M (rows, l), into G (l, l), the leading one first; column j times scale: 1 / sqrt(value) or
+ * 1. */
 static enum status
 gram(struct fit *f, const float *M, size_t rows, bool scale, struct err *err)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * C += A B for small matrices that lie inside larger ones, as attention has them: on the calling thread, nothing packed.
+ * C += A B for small matrices that lie inside larger ones, as attention has them: on the calling thread, nothing
+ * packed.
  *
- * Every element of C is one chain of multiply-adds over k = 0, 1, … that begins with what was there. So its bits depend on its row
- * of A and its column of B alone, and rows of zeros at the end of B, or zeros at the end of A's row, leave them as they are. A
- * block of C is held in registers; B must be readable in whole vectors only up to column N. 2MNK operations.
+ * Every element of C is one chain of multiply-adds over k = 0, 1, … that begins with what was there. So its bits depend
+ * on its row of A and its column of B alone, and rows of zeros at the end of B, or zeros at the end of A's row, leave
+ * them as they are. A block of C is held in registers; B must be readable in whole vectors only up to column N. 2MNK
+ * operations.
  */
 #include "num/num.h"
 

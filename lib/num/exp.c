@@ -2,10 +2,11 @@
 /*
  * The exponential of many floats, and log-sum-exp.
  *
- * exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2, ln 2 taken off in two parts, and exp(r) by the polynomial of
- * Cephes' expf (Moshier, 1989). No branches, so that the compiler makes vectors of it: about 1 ns a number where expf of the C
- * library, which stays scalar, takes 5. Relative error below 3e-7 (tests/unit/test_exp.c holds it against exp of the C library).
- * Below -87.3 the result is 0 (there are no subnormal results), so -INFINITY is a mask; arguments above 88.3 count as 88.3.
+ * exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2, ln 2 taken off in two parts, and exp(r) by the
+ * polynomial of Cephes' expf (Moshier, 1989). No branches, so that the compiler makes vectors of it: about 1 ns a
+ * number where expf of the C library, which stays scalar, takes 5. Relative error below 3e-7 (tests/unit/test_exp.c
+ * holds it against exp of the C library). Below -87.3 the result is 0 (there are no subnormal results), so -INFINITY is
+ * a mask; arguments above 88.3 count as 88.3.
  */
 #include "num/num.h"
 

@@ -2,10 +2,11 @@
 /*
  * A normal distribution with the mean and covariance of the rows of a matrix, and draws from it.
  *
- * Sums are in float64; the covariance (divided by n, not n - 1, as in the code of Hewitt 2021) is computed in tiles of fixed size
- * by dgemm, over chunks of rows in order, so that threads do not change it. It is factored by Cholesky with pivoting (LAPACK's
- * dpstrf; Higham 2009), which also takes the singular covariance of fewer rows than columns: what is left behind its rank is
- * within rounding of zero. Cost: n D^2 + D^3/3 operations to fit, D^2 a draw. Memory: D^2 float64.
+ * Sums are in float64; the covariance (divided by n, not n - 1, as in the code of Hewitt 2021) is computed in tiles of
+ * fixed size by dgemm, over chunks of rows in order, so that threads do not change it. It is factored by Cholesky with
+ * pivoting (LAPACK's dpstrf; Higham 2009), which also takes the singular covariance of fewer rows than columns: what is
+ * left behind its rank is within rounding of zero. Cost: n D^2 + D^3/3 operations to fit, D^2 a draw. Memory: D^2
+ * float64.
  */
 #include "num/num.h"
 

@@ -2,13 +2,15 @@
 /*
  * Matrix products.
  *
- * mat_mul cuts C into tiles whose size follows from M and N alone; each tile is one sgemm of OpenBLAS on one thread, so a
- * tile's bits depend on neither the number of threads nor which of them took it. 2MNK operations, no memory of its own.
+ * mat_mul cuts C into tiles whose size follows from M and N alone; each tile is one sgemm of OpenBLAS on one thread, so
+ * a tile's bits depend on neither the number of threads nor which of them took it. 2MNK operations, no memory of its
+ * own.
  *
- * mat_rows and mat_packed_rows are for few rows, where sgemm spends its time on packing, and promise more: an element is summed
- * over k in an order that depends on K alone. mat_rows sums LANES interleaved partial sums, joined by halves (W is read as it
- * lies, along k); mat_packed_rows sums k = 0, 1, … in one chain a lane (W is read in panels of PANEL columns). Both keep a
- * block of C in registers: one row costs one pass over W at the speed of memory, eight rows come near the speed of the FMA units.
+ * mat_rows and mat_packed_rows are for few rows, where sgemm spends its time on packing, and promise more: an element
+ * is summed over k in an order that depends on K alone. mat_rows sums LANES interleaved partial sums, joined by halves
+ * (W is read as it lies, along k); mat_packed_rows sums k = 0, 1, … in one chain a lane (W is read in panels of PANEL
+ * columns). Both keep a block of C in registers: one row costs one pass over W at the speed of memory, eight rows come
+ * near the speed of the FMA units.
  */
 #include "num/num.h"
 

@@ -57,29 +57,29 @@ double vec_logsumexp(const float *x, size_t n);
 /* ---- matrix products (mat.c); row-major ---- */
 
 /*
- * C (M,N) = alpha op(A) (M,K) op(B) (K,N) + beta C, over BLAS, cut over M and N into tiles of fixed size for our threads.
- * ta: A is stored (K,M); tb: B is stored (N,K). ld*: distance of rows, in floats.
+ * C (M,N) = alpha op(A) (M,K) op(B) (K,N) + beta C, over BLAS, cut over M and N into tiles of fixed size for our
+ * threads. ta: A is stored (K,M); tb: B is stored (N,K). ld*: distance of rows, in floats.
  */
 void mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *B, size_t ldb, bool tb, size_t M,
     size_t N, size_t K, float alpha, float beta);
 
 /*
- * Y (M,N) = X (M,K) W^T, W stored (N,K): each row of Y is computed in an order that depends on K and N only, so that a row's
- * bits do not depend on what shares its batch. For decoding and for looking records up.
+ * Y (M,N) = X (M,K) W^T, W stored (N,K): each row of Y is computed in an order that depends on K and N only, so that a
+ * row's bits do not depend on what shares its batch. For decoding and for looking records up.
  */
 void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K);
 
 /*
- * The same promise and the same product with W packed once into P, mat_pack_size(N, K) floats: faster, above all for more than one
- * row. Its bits are not those of mat_rows.
+ * The same promise and the same product with W packed once into P, mat_pack_size(N, K) floats: faster, above all for
+ * more than one row. Its bits are not those of mat_rows.
  */
 size_t mat_pack_size(size_t N, size_t K);
 void mat_pack(float *P, const float *W, size_t N, size_t K);
 void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, size_t K);
 
 /*
- * C (M,N) += A (M,K) B (K,N) on the calling thread: each element is one chain of multiply-adds over k, so its bits depend on its row
- * of A and its column of B alone. For attention over keys and values where they lie (chain.c).
+ * C (M,N) += A (M,K) B (K,N) on the calling thread: each element is one chain of multiply-adds over k, so its bits
+ * depend on its row of A and its column of B alone. For attention over keys and values where they lie (chain.c).
  */
 void mat_chain(
     float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
@@ -87,8 +87,8 @@ void mat_chain(
 /* ---- eigenvectors (eigen.c) ---- */
 
 /*
- * Eigenvalues, ascending, and eigenvectors of the symmetric A (n,n), of which the upper triangle counts: column j of A is
- * afterwards the unit vector of values[j]. SYSTEM.
+ * Eigenvalues, ascending, and eigenvectors of the symmetric A (n,n), of which the upper triangle counts: column j of A
+ * is afterwards the unit vector of values[j]. SYSTEM.
  */
 enum status mat_eigen(double *A, double *values, size_t n, struct err *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers and hashes: xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021) whose
- * state is filled by splitmix64 (Steele, Lea and Flood 2014), as its authors advise; XXH64 (Collet, xxHash specification 0.1.1).
- * Constant time and memory a draw.
+ * Random numbers and hashes: xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021)
+ * whose state is filled by splitmix64 (Steele, Lea and Flood 2014), as its authors advise; XXH64 (Collet, xxHash
+ * specification 0.1.1). Constant time and memory a draw.
  */
 #include "num/num.h"
 

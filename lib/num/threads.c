@@ -2,9 +2,10 @@
 /*
  * Threads: ours are OpenMP's; BLAS runs on one thread below them.
  *
- * openblas_set_num_threads(1) settles it where OpenBLAS brings its own threads. In a build of OpenBLAS over OpenMP a later
- * call takes the OpenMP maximum again (OpenBLAS issue 5806) unless it is made inside a parallel region or that maximum is 1: so
- * every BLAS call of this room is made inside a region of num_threads() threads, and both cases are covered.
+ * openblas_set_num_threads(1) settles it where OpenBLAS brings its own threads. In a build of OpenBLAS over OpenMP a
+ * later call takes the OpenMP maximum again (OpenBLAS issue 5806) unless it is made inside a parallel region or that
+ * maximum is 1: so every BLAS call of this room is made inside a region of num_threads() threads, and both cases are
+ * covered.
  */
 #include "num/num.h"
 

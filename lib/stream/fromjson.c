@@ -2,8 +2,8 @@
 /*
  * fromjson - a record from JSON, and where one JSON value of many ends.
  *
- * The inverse of tojson: integers become integers, other numbers float64, an array of nothing but numbers under one of the
- * vectors' keys a vector, at any depth.
+ * The inverse of tojson: integers become integers, other numbers float64, an array of nothing but numbers under one of
+ * the vectors' keys a vector, at any depth.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -113,7 +113,8 @@ add_container(struct walk *k, struct json v, bool map)
     return OK;
 }
 
-/* Writes v as the next element, or as the value of the key that put_key gave. On failure the path stays where it was. */
+/* Writes v as the next element, or as the value of the key that put_key gave. On failure the path stays where it
+ * was. */
 static enum status
 add_value(struct walk *k, struct json v, bool may_be_vector)
 {

@@ -2,12 +2,13 @@
 /*
  * json - JSON in, by simdjson's DOM (Langdale, Lemire 2019), and the shortest text of a number.
  *
- * The only C++ here. simdjson leaves a document on a tape of 64-bit words (its doc/tape.md): a type in the upper 8 bits,
- * in the lower 56 where a string lies, or where a container ends and how much it holds. A struct json is a place on that tape,
- * so values cost nothing to make, and C walks them without a class in sight. No exception leaves this file.
+ * The only C++ here. simdjson leaves a document on a tape of 64-bit words (its doc/tape.md): a type in the upper 8
+ * bits, in the lower 56 where a string lies, or where a container ends and how much it holds. A struct json is a place
+ * on that tape, so values cost nothing to make, and C walks them without a class in sight. No exception leaves this
+ * file.
  *
- * Cost: one copy of the text (simdjson wants padding behind it) and about 13 bytes of tape and strings a byte of text at worst;
- * the parser keeps them for the next document.
+ * Cost: one copy of the text (simdjson wants padding behind it) and about 13 bytes of tape and strings a byte of text
+ * at worst; the parser keeps them for the next document.
  *
  * Numbers are by std::to_chars: the shortest digits that read back to the same number (Adams 2018, "Ryu").
  */
@@ -306,8 +307,8 @@ json_number_f32(char out[32], float x)
     size_t n;
 
     /*
-     * Readers of JSON parse a float64 and round that to float32: twice rounded. Of all float32 (every one was tried) just this
-     * one and its negative do not survive that in their shortest form: they get nine digits.
+     * Readers of JSON parse a float64 and round that to float32: twice rounded. Of all float32 (every one was tried)
+     * just this one and its negative do not survive that in their shortest form: they get nine digits.
      */
     if (std::fabs(x) == 0x1.5c87fap-84F)
         return static_cast<size_t>(std::to_chars(out, out + 30, x, std::chars_format::scientific, 8).ptr - out);

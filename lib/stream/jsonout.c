@@ -2,8 +2,8 @@
 /*
  * jsonout - strings as JSON (RFC 8259, section 7).
  *
- * Written escaped is what must be and DEL stays as it is: quotation mark, backslash and what is below 0x20. Most strings need
- * nothing of that: eight bytes are judged at a time.
+ * Written escaped is what must be and DEL stays as it is: quotation mark, backslash and what is below 0x20. Most
+ * strings need nothing of that: eight bytes are judged at a time.
  */
 #include <string.h>
 

@@ -2,8 +2,8 @@
 /*
  * part - records dealt to many files or commands. Memory: a quarter of a megabyte a part.
  *
- * A file appears when all are written. Every descriptor of ours is closed on exec, so that no command keeps the pipe of another
- * open.
+ * A file appears when all are written. Every descriptor of ours is closed on exec, so that no command keeps the pipe of
+ * another open.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,8 @@ name_part(struct part *part, size_t i, size_t n, const char *prefix, struct err 
     return asprintf(&part->name, "%s%0*zu.mp", prefix, width, i) < 0 ? err_memory(err) : OK;
 }
 
-/* Starts sh -c command with stdin from fd. The environment is changed here and not in the child: it has other threads' locks. */
+/* Starts sh -c command with stdin from fd. The environment is changed here and not in the child: it has other threads'
+ * locks. */
 static enum status
 spawn(pid_t *pid, int fd, const char *name, size_t number, char *command, struct err *err)
 {

@@ -3,12 +3,14 @@
  * schema - reads schemas/TYPE.schema.json, which says what a record of that type is.
  *
  * The part of JSON Schema (draft 2020-12) that the records need: type, enum, const, required, properties,
- * additionalProperties, items, minItems, maxItems, minLength, minimum, maximum, anyOf; $schema, title and description say
- * nothing to a machine. Any other keyword is an error, so that no rule is overlooked in silence. Two keywords are our own:
+ * additionalProperties, items, minItems, maxItems, minLength, minimum, maximum, anyOf; $schema, title and description
+ * say nothing to a machine. Any other keyword is an error, so that no rule is overlooked in silence. Two keywords are
+ * our own:
  *     "x-vector": true        on the wire the array of numbers is extension 1
  *     "x-length-of": "ids"    as many elements as the array under that key beside it
- * Departures: an integer is what MessagePack calls one (1.0 is none); a property that is nil counts as absent, as it does for
- * every reader; keys must be strings that come once, strings UTF-8, and numbers finite, whatever the schema says.
+ * Departures: an integer is what MessagePack calls one (1.0 is none); a property that is nil counts as absent, as it
+ * does for every reader; keys must be strings that come once, strings UTF-8, and numbers finite, whatever the schema
+ * says.
  */
 #include <math.h>
 #include <stdlib.h>

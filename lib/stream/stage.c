@@ -294,7 +294,8 @@ stage_count_in(struct stage *s, uint64_t n, uint64_t bytes)
     cli_progress_show(&s->progress, s->n_in, 0, "records", NULL);
 }
 
-/* put_str of text that may hold what is not UTF-8: each such byte becomes U+FFFD. What is set aside must be readable. */
+/* put_str of text that may hold what is not UTF-8: each such byte becomes U+FFFD. What is set aside must be
+ * readable. */
 static void
 put_readable(struct stage *s, const char *key, struct str text)
 {
@@ -334,7 +335,8 @@ depth_of(const msgpack_object *o)
     return deepest + 1;
 }
 
-/* The rejected record under value; nil where a reader would refuse the reject for it: file, record and byte lead to it. */
+/* The rejected record under value; nil where a reader would refuse the reject for it: file, record and byte lead to
+ * it. */
 static void
 put_rejected(struct stage *s, const msgpack_object *o)
 {

@@ -93,8 +93,8 @@ uint64_t rec_position(const struct rec_reader *in); /* bytes consumed, for progr
 enum status rec_keep(struct rec **own, const struct rec *rec, struct err *err);
 void rec_free(struct rec *own);
 
-/* Calls each(arg, rec) for every record of path; stops at the first status that is not OK. The text of err gets the record's
- * position. */
+/* Calls each(arg, rec) for every record of path; stops at the first status that is not OK. The text of err gets the
+ * record's position. */
 enum status rec_each(const char *path, enum status (*each)(void *arg, const struct rec *rec, struct err *err),
     void *arg, struct err *err);
 
@@ -164,7 +164,8 @@ void put_key(struct rec_writer *w, struct str key); /* the next put_* with key N
 /* Every pair of map whose key is not in skip (a list that ends with NULL; or NULL). */
 void put_rest(struct rec_writer *w, const msgpack_object *map, const char *const *skip);
 enum status rec_end(struct rec_writer *w, struct err *err);
-/* A writer without a file, for round trips: what it has so far, borrowed until it is written to again, and none again. */
+/* A writer without a file, for round trips: what it has so far, borrowed until it is written to again, and none
+ * again. */
 enum status rec_in_memory(struct rec_writer **out, struct err *err);
 struct str rec_memory(const struct rec_writer *w);
 void rec_empty(struct rec_writer *w);
@@ -184,7 +185,8 @@ void rec_count(struct rec_writer *w, uint64_t n); /* n more, for outputs made wi
 struct parts;
 /*
  * n outputs named PREFIX0.mp … PREFIX(n-1).mp, numbers as wide as the last. With a command, each is instead a pipe to
- * `sh -c command` with FILE (that name) and PART (its number, from 0) in its environment; all n run at once. NOCREATE, SYSTEM.
+ * `sh -c command` with FILE (that name) and PART (its number, from 0) in its environment; all n run at once. NOCREATE,
+ * SYSTEM.
  */
 enum status parts_open(struct parts **out, size_t n, const char *prefix, const char *command, struct err *err);
 /* The record's bytes as they came. A command that stops reading is not an error; how it ends decides. */
@@ -194,10 +196,9 @@ enum status parts_close(struct parts *parts, struct err *err);
 
 /* ---- JSON in (json.cpp: simdjson) ----
  *
- * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them, live
- * until the next json_parse with the same parser. Duplicate keys: the first counts. Of a value of another type than a
- * function is for: json_get, json_size and json_iter find nothing; the others must not be asked.
- */
+ * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them,
+ * live until the next json_parse with the same parser. Duplicate keys: the first counts. Of a value of another type
+ * than a function is for: json_get, json_size and json_iter find nothing; the others must not be asked. */
 #define JSON_MAX_DEPTH 64
 struct json_parser;
 struct json {
@@ -207,8 +208,8 @@ struct json {
 enum json_type { JSON_NULL, JSON_BOOL, JSON_I64, JSON_U64, JSON_F64, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 enum status json_parser_new(struct json_parser **out, struct err *err);
 void json_parser_free(struct json_parser *p);
-/* DATA with the reason in words for anything that is not one JSON document (RFC 8259), an integer beyond int64 and uint64, half a
- * surrogate pair, or nesting beyond JSON_MAX_DEPTH. bytes need not outlive the call. */
+/* DATA with the reason in words for anything that is not one JSON document (RFC 8259), an integer beyond int64 and
+ * uint64, half a surrogate pair, or nesting beyond JSON_MAX_DEPTH. bytes need not outlive the call. */
 enum status json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
 enum json_type json_type(struct json v); /* JSON_I64 for integers that fit int64, JSON_U64 for those above */
 bool json_bool(struct json v);
@@ -232,32 +233,34 @@ bool json_next(struct json_iter *it);
 
 /* Appends s as a JSON string with its quotes; DATA (and nothing appended) if it is not UTF-8. */
 enum status json_quote(struct buf *out, struct str s, struct err *err);
-/* Shortest text that reads back to the same number; a float64 always has a point or an exponent, a float32 that is whole has
- * none. Writes at most 32 bytes without a terminator and returns how many. x is finite. */
+/* Shortest text that reads back to the same number; a float64 always has a point or an exponent, a float32 that is
+ * whole has none. Writes at most 32 bytes without a terminator and returns how many. x is finite. */
 size_t json_number_f64(char out[32], double x);
 size_t json_number_f32(char out[32], float x);
 
 /* ---- records as JSON and back (tojson.c, fromjson.c) ---- */
 
-/* Appends o as JSON text without a line break. DATA, naming the place, where JSON has no form for it: NaN, infinity, binary,
- * other extensions, keys that are not strings, strings that are not UTF-8. Nothing is appended then. */
+/* Appends o as JSON text without a line break. DATA, naming the place, where JSON has no form for it: NaN, infinity,
+ * binary, other extensions, keys that are not strings, strings that are not UTF-8. Nothing is appended then. */
 enum status rec_to_json(struct buf *out, const msgpack_object *o, struct err *err);
 /* The keys that hold vectors in the stream's own records: vector and the modalities; NULL behind the last. */
 extern const char *const rec_vector_keys[];
 /* Those and more, NULL behind the last: the caller frees the array, the strings are borrowed. NULL without memory. */
 const char **rec_vector_list(const struct opt_list *more, struct err *err);
-/* Writes a JSON object as one record. An array of numbers under a key of vectors (NULL behind the last) becomes a vector. DATA,
- * naming the place: not an object, nested deeper than REC_MAX_DEPTH, a number beyond float32 in a vector. */
+/* Writes a JSON object as one record. An array of numbers under a key of vectors (NULL behind the last) becomes a
+ * vector. DATA, naming the place: not an object, nested deeper than REC_MAX_DEPTH, a number beyond float32 in a
+ * vector. */
 enum status rec_from_json(struct rec_writer *w, struct json object, const char *const *vectors, struct err *err);
 
-/* Where one of several JSON values that follow each other ends. All zero begins a value, at a byte that is not blank. */
+/* Where one of several JSON values that follow each other ends. All zero begins a value, at a byte that is not
+ * blank. */
 struct json_cut {
     size_t at; /* bytes seen; the size of the value once it is whole */
     size_t depth;
     bool string, escaped, word;
 };
-/* Goes on over the n bytes from the value's start: OK when it is whole, END when more bytes are needed (or the input's end
- * completes a number). Brackets are counted and not matched: json_parse judges. */
+/* Goes on over the n bytes from the value's start: OK when it is whole, END when more bytes are needed (or the input's
+ * end completes a number). Brackets are counted and not matched: json_parse judges. */
 enum status json_cut(struct json_cut *c, const char *p, size_t n);
 
 /* ---- what a record should be (schema.c, schemacheck.c) ---- */
@@ -283,9 +286,8 @@ enum status schema_check(const struct schema *s, const msgpack_object *o, struct
  *         return stage_finish(s);
  *     }
  *
- * Every program has: -f --force, -h --help, --limit N, --max-record BYTES, -o --output FILE, --progress, --rejects FILE,
- * -v --verbose, --version; and, where program.uses says so, --seed N and --threads N.
- */
+ * Every program has: -f --force, -h --help, --limit N, --max-record BYTES, -o --output FILE, --progress, --rejects
+ * FILE, -v --verbose, --version; and, where program.uses says so, --seed N and --threads N. */
 enum {
     STAGE_SEED = 1,     /* --seed N, default 1 */
     STAGE_THREADS = 2,  /* --threads N, default: the CPUs there are */
@@ -305,7 +307,8 @@ bool stage_rejects(const struct stage *s);   /* whether --rejects was given */
 uint64_t stage_limit(const struct stage *s); /* UINT64_MAX without --limit */
 size_t stage_max_record(const struct stage *s);
 int stage_operands(char ***operands, const struct stage *s);
-/* Before any input is read: the first operand, which then is no input. Without one the program ends with 64, naming what. */
+/* Before any input is read: the first operand, which then is no input. Without one the program ends with 64, naming
+ * what. */
 const char *stage_take(struct stage *s, const char *what);
 /* The next record of all inputs, NULL at the end or at --limit. Ends the program on framing errors. */
 struct rec *stage_next(struct stage *s);
@@ -315,8 +318,8 @@ FILE *stage_input(const char **name, struct stage *s);
 void stage_count_in(struct stage *s, uint64_t n, uint64_t bytes);
 struct rec_writer *stage_out(struct stage *s);
 /*
- * The current record is bad: with --rejects it is set aside there as {reason, file, record, byte, value} and the run goes on;
- * otherwise the program ends with err's status and the position. Statuses other than DATA always end it.
+ * The current record is bad: with --rejects it is set aside there as {reason, file, record, byte, value} and the run
+ * goes on; otherwise the program ends with err's status and the position. Statuses other than DATA always end it.
  */
 void stage_reject(struct stage *s, const struct err *err);
 /* The same for a record that stage_next gave earlier and the caller kept. */

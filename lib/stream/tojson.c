@@ -2,9 +2,10 @@
 /*
  * tojson - a record as JSON text.
  *
- * Integers stay integers, a float64 has a point or an exponent, a vector is an array of the shortest numbers that read back to
- * the same float32. What JSON cannot say is refused: NaN and infinity, keys that are not strings, strings that are not UTF-8,
- * binary, extensions other than the vector. A lone float32 (no writer of ours makes one) is printed as the float64 it equals.
+ * Integers stay integers, a float64 has a point or an exponent, a vector is an array of the shortest numbers that read
+ * back to the same float32. What JSON cannot say is refused: NaN and infinity, keys that are not strings, strings that
+ * are not UTF-8, binary, extensions other than the vector. A lone float32 (no writer of ours makes one) is printed as
+ * the float64 it equals.
  */
 #include <math.h>
 #include <string.h>

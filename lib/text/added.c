@@ -3,8 +3,8 @@
  * added - added tokens in a control text, found as the reference does: leftmost, then longest; first those that are not
  * normalized, then the others in what is left. lstrip and rstrip take the white space beside a token with it.
  *
- * Each place tries every length up to the longest content: control texts are short, and only places whose character begins some
- * token are tried.
+ * Each place tries every length up to the longest content: control texts are short, and only places whose character
+ * begins some token are tried.
  */
 #include <string.h>
 

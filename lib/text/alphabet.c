@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * alphabet - the byte-level alphabet of GPT-2 (bytes_to_unicode in encoder.py of its release): printable bytes of Latin-1
- * stand for themselves, the other 68 are U+0100, U+0101, … in the order of the bytes.
+ * alphabet - the byte-level alphabet of GPT-2 (bytes_to_unicode in encoder.py of its release): printable bytes of
+ * Latin-1 stand for themselves, the other 68 are U+0100, U+0101, … in the order of the bytes.
  */
 #include "text/bpe.h"
 

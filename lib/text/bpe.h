@@ -129,7 +129,8 @@ enum status bpe_load_pre_tokenizer(struct bpe *b, struct json root, struct err *
 enum status bpe_load_post_processor(struct bpe *b, struct json root, struct err *err);
 enum status bpe_load_added(struct bpe *b, struct json root, struct err *err);
 
-/* A text around its added tokens: calls plain for what lies between and token for each token found, from left to right. */
+/* A text around its added tokens: calls plain for what lies between and token for each token found, from left to
+ * right. */
 struct added_calls {
     enum status (*plain)(void *arg, struct str text, struct err *err);
     enum status (*token)(void *arg, uint32_t id, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpeadd - tokens added to a tokenizer.json: their entries are written into the text of the file behind its last added token, so that
- * every other byte stays as its author left it.
+ * bpeadd - tokens added to a tokenizer.json: their entries are written into the text of the file behind its last added
+ * token, so that every other byte stays as its author left it.
  */
 #include <stdlib.h>
 #include <string.h>

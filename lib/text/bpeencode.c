@@ -2,8 +2,8 @@
 /*
  * bpeencode - text to tokens: split into words, each word looked up in a cache, else merged.
  *
- * The cache is a table of fixed size with one word a place, the latest wins: natural text repeats its words, and neither memory nor
- * results depend on how much was encoded before. 2 MiB an encoder.
+ * The cache is a table of fixed size with one word a place, the latest wins: natural text repeats its words, and
+ * neither memory nor results depend on how much was encoded before. 2 MiB an encoder.
  */
 #include <stdlib.h>
 #include <string.h>

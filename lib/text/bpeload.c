@@ -2,9 +2,9 @@
 /*
  * bpeload - reads a Hugging Face tokenizer.json: the model (vocabulary, merges); the other parts are in bpeparts.c.
  *
- * The format is that of the tokenizers library (its serialisation code is the only definition there is). What changes the result
- * and is not supported is refused by name. Memory: the file's text twice while it loads (simdjson's own tape), then about 100
- * bytes a token and 32 a merge.
+ * The format is that of the tokenizers library (its serialisation code is the only definition there is). What changes
+ * the result and is not supported is refused by name. Memory: the file's text twice while it loads (simdjson's own
+ * tape), then about 100 bytes a token and 32 a merge.
  */
 #include <stdlib.h>
 #include <string.h>

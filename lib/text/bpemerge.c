@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpemerge - merging the symbols of a word by rank (Sennrich, Haddow, Birch 2016, §3.2; the order of Hugging Face tokenizers:
- * lowest rank first, then leftmost).
+ * bpemerge - merging the symbols of a word by rank (Sennrich, Haddow, Birch 2016, §3.2; the order of Hugging Face
+ * tokenizers: lowest rank first, then leftmost).
  *
- * Words up to SHORT symbols: the ranks of neighbours are kept in an array that is searched anew for each merge. Longer ones: a
- * heap of pairs over a linked list, so that one endless word costs n log n and not n².
+ * Words up to SHORT symbols: the ranks of neighbours are kept in an array that is searched anew for each merge. Longer
+ * ones: a heap of pairs over a linked list, so that one endless word costs n log n and not n².
  */
 #include <assert.h>
 #include <stdlib.h>

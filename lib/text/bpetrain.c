@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpetrain - byte-pair encoding learnt from text (Sennrich, Haddow, Birch 2016, algorithm 1) over the words of Llama 3's split.
+ * bpetrain - byte-pair encoding learnt from text (Sennrich, Haddow, Birch 2016, algorithm 1) over the words of Llama
+ * 3's split.
  *
- * Distinct words are kept with their counts; each merge visits only the words that hold its pair. Pairs wait in a heap whose counts
- * may be out of date: a pair that comes out on top with an old count goes back with its present one (counts only fall
- * between merges that make the pair). Ties: the smaller bytes of left, then of right, so that the result depends on
- * the counts alone. Time: about n log n in the bytes of distinct words; memory: 12 bytes a byte of distinct words and what the pairs
- * need. 5 MB of English to 4,000 tokens take well under a second.
+ * Distinct words are kept with their counts; each merge visits only the words that hold its pair. Pairs wait in a heap
+ * whose counts may be out of date: a pair that comes out on top with an old count goes back with its present one
+ * (counts only fall between merges that make the pair). Ties: the smaller bytes of left, then of right, so that the
+ * result depends on the counts alone. Time: about n log n in the bytes of distinct words; memory: 12 bytes a byte of
+ * distinct words and what the pairs need. 5 MB of English to 4,000 tokens take well under a second.
  *
  * Two merges can make the same token (a+bc, ab+c): it is one token with two merges, as in the reference.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpewrite - a trained vocabulary as a tokenizer.json in the form of Llama 3's: Split and ByteLevel, ignore_merges, a template that
- * begins with <|begin_of_text|>. Laid out as the tokenizers library prints it.
+ * bpewrite - a trained vocabulary as a tokenizer.json in the form of Llama 3's: Split and ByteLevel, ignore_merges, a
+ * template that begins with <|begin_of_text|>. Laid out as the tokenizers library prints it.
  */
 #include "text/bpe.h"
 

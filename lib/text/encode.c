@@ -2,9 +2,9 @@
 /*
  * encode - segments to tokens, and their cut to a context.
  *
- * The reference cuts a text at its added tokens and encodes what lies between as one. So do we: what lies between two added tokens is one
- * run, even if it comes from several segments, and a token belongs to the segment where its first byte lies. Only
- * control segments are searched for added tokens.
+ * The reference cuts a text at its added tokens and encodes what lies between as one. So do we: what lies between two
+ * added tokens is one run, even if it comes from several segments, and a token belongs to the segment where its first
+ * byte lies. Only control segments are searched for added tokens.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which ids of a tokenizer are music tokens, and of which slot: a modality that is wanted and that the tokenizer has. One pass over the
- * vocabulary; 9 bytes a token.
+ * Which ids of a tokenizer are music tokens, and of which slot: a modality that is wanted and that the tokenizer has.
+ * One pass over the vocabulary; 9 bytes a token.
  */
 #include <stdlib.h>
 #include <string.h>

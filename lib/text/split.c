@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * split - pre-tokenizers: a text cut into pieces by regular expressions, one after another, each over the pieces of the one before.
+ * split - pre-tokenizers: a text cut into pieces by regular expressions, one after another, each over the pieces of the
+ * one before.
  *
- * PCRE2 with UTF and Unicode properties, compiled to machine code, stands in for Oniguruma, which the reference uses. One class
- * differs: PCRE2's \s also takes U+180E, so \s and \S are rewritten to the White_Space property, which is what Oniguruma has.
- * Time is linear in the text for the patterns of GPT-2 and Llama 3. Plain ASCII under Llama 3's pattern goes through splitascii.c,
- * which does the same several times faster.
+ * PCRE2 with UTF and Unicode properties, compiled to machine code, stands in for Oniguruma, which the reference uses.
+ * One class differs: PCRE2's \s also takes U+180E, so \s and \S are rewritten to the White_Space property, which is
+ * what Oniguruma has. Time is linear in the text for the patterns of GPT-2 and Llama 3. Plain ASCII under Llama 3's
+ * pattern goes through splitascii.c, which does the same several times faster.
  */
 #include <string.h>
 

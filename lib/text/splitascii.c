@@ -10,8 +10,8 @@
  *     \s+(?!\S)
  *     \s+
  *
- * As soon as a byte above 0x7f is looked at, the piece is left to PCRE2: whether it is a letter is in its tables. The long s (U+017F)
- * that the first alternative also takes is such a byte.
+ * As soon as a byte above 0x7f is looked at, the piece is left to PCRE2: whether it is a letter is in its tables. The
+ * long s (U+017F) that the first alternative also takes is such a byte.
  */
 #include "text/splitascii.h"
 

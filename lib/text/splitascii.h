@@ -5,7 +5,8 @@
 
 #include "text/text.h"
 
-/* Where the piece that begins at from ends; from itself where a byte above 0x7f could decide, and the pattern must be asked. */
+/* Where the piece that begins at from ends; from itself where a byte above 0x7f could decide, and the pattern must be
+ * asked. */
 size_t split_ascii(struct str text, size_t from);
 
 #endif

@@ -3,8 +3,8 @@
  * text - UTF-8, byte-pair encoding by a Hugging Face tokenizer.json, its training, and conversations and playlists as
  * segments of text.
  *
- * Token ids are uint32_t. A struct bpe is read-only once loaded and may be shared by threads; each thread has its own struct
- * bpe_encoder, which holds the cache and the scratch memory.
+ * Token ids are uint32_t. A struct bpe is read-only once loaded and may be shared by threads; each thread has its own
+ * struct bpe_encoder, which holds the cache and the scratch memory.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -16,8 +16,8 @@
 /* ---- UTF-8 (utf8.c) ---- */
 
 /*
- * s appended to out with every ill-formed sequence (its longest valid beginning; Unicode 15, §3.9, table 3-11) as one U+FFFD;
- * their number is added to *bad, which may be NULL.
+ * s appended to out with every ill-formed sequence (its longest valid beginning; Unicode 15, §3.9, table 3-11) as one
+ * U+FFFD; their number is added to *bad, which may be NULL.
  */
 enum status utf8_clean(struct buf *out, struct str s, uint64_t *bad, struct err *err);
 bool utf8_valid(struct str s);
@@ -40,8 +40,8 @@ void tokens_free(struct tokens *t);
 
 struct bpe;
 /*
- * Reads path, a tokenizer.json or a folder that holds one: a model of type BPE over a byte-level pre-tokenizer (the families of
- * GPT-2 and Llama 3). DATA names what is not supported (another model, a normalizer, dropout …).
+ * Reads path, a tokenizer.json or a folder that holds one: a model of type BPE over a byte-level pre-tokenizer (the
+ * families of GPT-2 and Llama 3). DATA names what is not supported (another model, a normalizer, dropout …).
  */
 enum status bpe_load(struct bpe **out, const char *path, struct err *err);
 void bpe_free(struct bpe *b);
@@ -49,7 +49,8 @@ void bpe_free(struct bpe *b);
 uint32_t bpe_vocab_size(const struct bpe *b);
 /* The id of an added token of that content, else of a token of the vocabulary as the file spells it; BPE_NONE. */
 uint32_t bpe_token_id(const struct bpe *b, struct str name);
-/* As the file spells it (bytes in the byte-level alphabet, added tokens as they are); empty for an id that is not used. */
+/* As the file spells it (bytes in the byte-level alphabet, added tokens as they are); empty for an id that is not
+ * used. */
 struct str bpe_token_text(const struct bpe *b, uint32_t id);
 /* The bytes that the token stands for; may be part of a character. */
 struct str bpe_token_bytes(const struct bpe *b, uint32_t id);
@@ -67,24 +68,27 @@ uint64_t bpe_encoder_bad(const struct bpe_encoder *e);
 enum status bpe_encode_text(struct tokens *out, struct bpe_encoder *e, struct str text, struct err *err);
 /* Added tokens are recognised, as the reference does in any text. */
 enum status bpe_encode_control(struct tokens *out, struct bpe_encoder *e, struct str text, struct err *err);
-/* bpe_encode_control between what the file's post-processor puts around one sequence (Llama 3: <|begin_of_text|> before it). */
+/* bpe_encode_control between what the file's post-processor puts around one sequence (Llama 3: <|begin_of_text|> before
+ * it). */
 enum status bpe_encode_whole(struct tokens *out, struct bpe_encoder *e, struct str text, struct err *err);
 
 /* ---- tokens to text (bpe.c) ---- */
 
-/* Appends the text of n ids, ill-formed UTF-8 replaced; special tokens are left out on demand. An id that does not exist is DATA. */
+/* Appends the text of n ids, ill-formed UTF-8 replaced; special tokens are left out on demand. An id that does not
+ * exist is DATA. */
 enum status bpe_decode(
     struct buf *out, const struct bpe *b, const uint32_t *ids, size_t n, bool skip_special, struct err *err);
 
 /* ---- adding tokens to a tokenizer.json (bpeadd.c) ---- */
 
 /*
- * json with n normal added tokens (special and normalized false) behind its own, into out; every other byte stays. Their ids are
- * *first, *first + 1, … right after the old vocabulary. DATA if one of the names is there already.
+ * json with n normal added tokens (special and normalized false) behind its own, into out; every other byte stays.
+ * Their ids are *first, *first + 1, … right after the old vocabulary. DATA if one of the names is there already.
  */
 enum status bpe_add_tokens(
     struct buf *out, uint32_t *first, struct str json, const struct str *name, size_t n, struct err *err);
-/* The same with the 5K+2 music tokens for K codes a modality, in the order of the design: modality by modality, start, end. */
+/* The same with the 5K+2 music tokens for K codes a modality, in the order of the design: modality by modality, start,
+ * end. */
 enum status bpe_add_music(struct buf *out, uint32_t *first, struct str json, size_t K, struct err *err);
 
 /* ---- music tokens of a tokenizer (musictokens.c) ---- */
@@ -100,8 +104,8 @@ struct music_tokens {
 /* "playlist,semantic" into a flag a modality; NULL means all. USAGE. */
 enum status modalities_parse(bool wanted[MODALITIES], const char *names, struct err *err);
 /*
- * The music tokens of those modalities, in the vocabulary of a model with V ≥ bpe_vocab_size tokens. DATA where a modality that is named has none,
- * and where there are none at all.
+ * The music tokens of those modalities, in the vocabulary of a model with V ≥ bpe_vocab_size tokens. DATA where a
+ * modality that is named has none, and where there are none at all.
  */
 enum status music_tokens_find(
     struct music_tokens *t, const struct bpe *b, size_t V, const char *names, struct err *err);
@@ -118,8 +122,8 @@ enum status bpe_trainer_add(struct bpe_trainer *t, struct str text, struct err *
 enum status bpe_trainer_add_control(struct bpe_trainer *t, struct str text, struct err *err);
 uint64_t bpe_trainer_words(const struct bpe_trainer *t); /* distinct ones */
 /*
- * A tokenizer.json in Llama 3's form into out: vocab tokens in all, fewer (*made) where no pair is left that occurs min_count
- * times. vocab below the bytes and special tokens is DATA.
+ * A tokenizer.json in Llama 3's form into out: vocab tokens in all, fewer (*made) where no pair is left that occurs
+ * min_count times. vocab below the bytes and special tokens is DATA.
  */
 enum status bpe_train(
     struct buf *out, uint32_t *made, struct bpe_trainer *t, uint32_t vocab, uint64_t min_count, struct err *err);
@@ -165,13 +169,14 @@ struct encoded {
 };
 void encoded_free(struct encoded *x);
 /*
- * What the reference gives for the whole text, save that text segments never become added tokens. A control segment that
- * names a token which the tokenizer does not have is DATA. x is emptied first.
+ * What the reference gives for the whole text, save that text segments never become added tokens. A control segment
+ * that names a token which the tokenizer does not have is DATA. x is emptied first.
  */
 enum status encode_segments(struct encoded *x, struct bpe_encoder *e, const struct segments *s, struct err *err);
 /*
- * Shortens to context tokens (0: no bound). A conversation loses its oldest whole turns and keeps turn 0; if the last turn alone
- * is too long, text of it goes from the front, never a control token: *cut is true then. DATA if even that is not enough.
+ * Shortens to context tokens (0: no bound). A conversation loses its oldest whole turns and keeps turn 0; if the last
+ * turn alone is too long, text of it goes from the front, never a control token: *cut is true then. DATA if even that
+ * is not enough.
  */
 enum status encode_fit_dialog(
     struct encoded *x, bool *cut, const struct segments *s, struct bpe_encoder *e, size_t context, struct err *err);
@@ -217,8 +222,8 @@ struct chat_tally {
     uint64_t blocks;  /* tracks that are */
 };
 /*
- * The conversation as an example: segments appended to out; *trained tells whether any is. version 0 is the plain one, others shuffle
- * and choose tracks anew. items may be NULL: no music then.
+ * The conversation as an example: segments appended to out; *trained tells whether any is. version 0 is the plain one,
+ * others shuffle and choose tracks anew. items may be NULL: no music then.
  */
 enum status chat_example(struct segments *out, bool *trained, struct chat_tally *tally, const struct dialog *d,
     const struct items *items, const struct chat_options *o, uint32_t version, struct err *err);

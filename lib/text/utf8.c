@@ -2,9 +2,9 @@
 /*
  * utf8 - what is not UTF-8 replaced, and white space at the ends of a text. What is UTF-8 lib/cli knows.
  *
- * What is well-formed, and how much of an ill-formed sequence one U+FFFD stands for, is table 3-7 and "U+FFFD Substitution of
- * Maximal Subparts" of the Unicode Standard 15.0, §3.9: what Rust's from_utf8_lossy and Python's errors="replace" do.
- * Time: one pass.
+ * What is well-formed, and how much of an ill-formed sequence one U+FFFD stands for, is table 3-7 and "U+FFFD
+ * Substitution of Maximal Subparts" of the Unicode Standard 15.0, §3.9: what Rust's from_utf8_lossy and Python's
+ * errors="replace" do. Time: one pass.
  */
 #include <string.h>
 

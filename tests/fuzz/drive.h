@@ -77,7 +77,8 @@ drive_back(struct str *out, struct drive *d, const char **wrong)
     return OK;
 }
 
-/* A record that has a form in JSON comes back from it as a canonical one: its way to JSON and back returns the same bytes. */
+/* A record that has a form in JSON comes back from it as a canonical one: its way to JSON and back returns the same
+ * bytes. */
 static inline const char *
 drive_json(struct drive *d, const struct rec *r)
 {

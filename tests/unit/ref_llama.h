@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ref_llama - the Llama architecture once more, in double and in straightforward loops, written from the published equations
- * (RMSNorm: Zhang and Sennrich 2019; rotary embedding: Su et al. 2021 with llama3's scaling as transformers documents it; SwiGLU:
- * Shazeer 2020; grouped queries: Ainslie et al. 2023). Nothing of lib/ is used: what the tests hold the real layers against.
+ * ref_llama - the Llama architecture once more, in double and in straightforward loops, written from the published
+ * equations (RMSNorm: Zhang and Sennrich 2019; rotary embedding: Su et al. 2021 with llama3's scaling as transformers
+ * documents it; SwiGLU: Shazeer 2020; grouped queries: Ainslie et al. 2023). Nothing of lib/ is used: what the tests
+ * hold the real layers against.
  */
 #ifndef REF_LLAMA_H
 #define REF_LLAMA_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoding with caches against model_logits, which has none; alone against in a batch, to the last bit; 1 thread against 4.
+ * Decoding with caches against model_logits, which has none; alone against in a batch, to the last bit; 1 thread
+ * against 4.
  */
 #include "tiny.h"
 #include "unit.h"

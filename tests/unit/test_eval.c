@@ -2,8 +2,8 @@
 /*
  * eval: measures, intervals, ranking and words.
  *
- * Expected measures: by hand, and for the long ranking by Python from trec_eval's definitions. Interval ends: Python's own resampling. The
- * order of rank_top: a plain sort.
+ * Expected measures: by hand, and for the long ranking by Python from trec_eval's definitions. Interval ends: Python's
+ * own resampling. The order of rank_top: a plain sort.
  */
 #include "eval/eval.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks and words of a tiny model against brute force: every tuple of the grammar is scored, and every greedy token found,
- * by model_logits, which keeps nothing and knows no batch.
+ * Blocks and words of a tiny model against brute force: every tuple of the grammar is scored, and every greedy token
+ * found, by model_logits, which keeps nothing and knows no batch.
  */
 #include "tiny.h"
 #include "unit.h"

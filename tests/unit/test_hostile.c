@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hostile bytes before the stream layer: every truncation and every single flipped bit of a small stream of each record type
- * (tests/records/TYPE.json, made into records here), headers that claim 4 GiB, deep nesting, what is no MessagePack.
- * What must hold of any bytes is in drive.h; here is what must hold of these.
+ * Hostile bytes before the stream layer: every truncation and every single flipped bit of a small stream of each record
+ * type (tests/records/TYPE.json, made into records here), headers that claim 4 GiB, deep nesting, what is no
+ * MessagePack. What must hold of any bytes is in drive.h; here is what must hold of these.
  */
 #include <dirent.h>
 
@@ -128,7 +128,8 @@ test_types(void)
     buf_free(&stream);
 }
 
-/* What claims more than it has: refused without asking for that memory (a limit on memory in tests/hostile.bats sees to it). */
+/* What claims more than it has: refused without asking for that memory (a limit on memory in tests/hostile.bats sees to
+ * it). */
 static void
 test_claims(void)
 {

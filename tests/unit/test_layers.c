@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layers: what each gives against ref_llama.h, and its gradient against central differences of that double-precision reference (relative error at
- * most 1e-3 of the larger of the element and the gradient's root mean square). The objective is a random weighting of outputs.
+ * layers: what each gives against ref_llama.h, and its gradient against central differences of that double-precision
+ * reference (relative error at most 1e-3 of the larger of the element and the gradient's root mean square). The
+ * objective is a random weighting of outputs.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model folders: what is written is read back to the last bit; config.json and model.safetensors as hostile input. Values of
- * half-precision numbers are by hand from IEEE 754 and the definition of bfloat16.
+ * Model folders: what is written is read back to the last bit; config.json and model.safetensors as hostile input.
+ * Values of half-precision numbers are by hand from IEEE 754 and the definition of bfloat16.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inverted lists of match.c against a plain reference: every track is compared with every candidate and the whole catalogue is sorted
- * by the rules of the paper's §4.4. Catalogues are random and small-coded, so that ties of every kind come up. Token names and codes by hand.
+ * The inverted lists of match.c against a plain reference: every track is compared with every candidate and the whole
+ * catalogue is sorted by the rules of the paper's §4.4. Catalogues are random and small-coded, so that ties of every
+ * kind come up. Token names and codes by hand.
  */
 #include <stdlib.h>
 #include <string.h>

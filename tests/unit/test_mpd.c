@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parser of dataset slices: hostile files (cut off at every byte, every single bit flipped), positions, claims, repeated
- * documents. Expected texts and counts are worked out by hand from the slices below.
+ * The parser of dataset slices: hostile files (cut off at every byte, every single bit flipped), positions, claims,
+ * repeated documents. Expected texts and counts are worked out by hand from the slices below.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * num: matrix products against plain loops in double over odd sizes, the same bits for any number of threads and any company;
- * hashes and generators against published values.
+ * num: matrix products against plain loops in double over odd sizes, the same bits for any number of threads and any
+ * company; hashes and generators against published values.
  *
- * XXH64: from xxHash's own sanity test and documentation. xoshiro256**: its authors' C code, run from the state 1 2 3 4.
+ * XXH64: from xxHash's own sanity test and documentation. xoshiro256**: its authors' C code, run from the state 1 2 3
+ * 4.
  */
 #include "num/num.h"
 

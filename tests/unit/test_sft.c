@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sft: the whole objective of a step - dialogues, playlists, self-similarity, over several micro-batches - and its gradient, against
- * ref_llama.h in double and central differences of it.
+ * sft: the whole objective of a step - dialogues, playlists, self-similarity, over several micro-batches - and its
+ * gradient, against ref_llama.h in double and central differences of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,8 @@ static int32_t first_ids[] = {3, 9, 4, 17}, second_ids[] = {5, 6, 11};
 static float first_cosine[16], second_cosine[9];
 static const struct selfsim_target target[] = {{4, first_ids, first_cosine}, {3, second_ids, second_cosine}};
 
-/* Adds example number i: 25 dialogues, the others playlists; of these every second token is trained, of those every third. */
+/* Adds example number i: 25 dialogues, the others playlists; of these every second token is trained, of those every
+ * third. */
 static bool
 add_example(struct dataset *d, struct rec_writer *w, size_t i, struct rng *r)
 {

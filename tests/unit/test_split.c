@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Days of the calendar (expected: Python's datetime.date.toordinal() - 719163), and the split's sample against a plain sort.
+ * Days of the calendar (expected: Python's datetime.date.toordinal() - 719163), and the split's sample against a plain
+ * sort.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * text - UTF-8, splitting, merging, training and adding tokens. Expected values: of UTF-8 from Python's
- * bytes.decode(errors="replace"); of training and encoding by hand, as said beside them; the fast ways are held against the slow ones.
+ * bytes.decode(errors="replace"); of training and encoding by hand, as said beside them; the fast ways are held against
+ * the slow ones.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -212,8 +213,8 @@ encodes(struct bpe_encoder *e, const struct bpe *b, const char *text, bool contr
 }
 
 /*
- * "ab ab ab abc" is ab once, _ab twice, _abc once: (a,b) 4, (_,a) 3, (b,c) 1. So ab is learnt, then (_,ab) of 3, and (_ab,c) of 1
- * is too rare: 256 + 2 + 7 tokens.
+ * "ab ab ab abc" is ab once, _ab twice, _abc once: (a,b) 4, (_,a) 3, (b,c) 1. So ab is learnt, then (_,ab) of 3, and
+ * (_ab,c) of 1 is too rare: 256 + 2 + 7 tokens.
  */
 static void
 test_train(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transformer: logits and gradients of whole small models against the plain double-precision model of ref_llama.h, and what must
- * not change bits: the number of threads.
+ * transformer: logits and gradients of whole small models against the plain double-precision model of ref_llama.h, and
+ * what must not change bits: the number of threads.
  */
 #include <stdlib.h>
 #include <string.h>
