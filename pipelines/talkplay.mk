@@ -217,7 +217,6 @@ $(RUN)/metric.mp: $(RUN)/prompts.mp $(RANKINGS) $(RUN)/generation.unmasked.mp $(
 
 $(RUN)/report/report.txt: $(RUN)/metric.mp $(RUN)/codebook.mp $(wildcard pipelines/report.*) $(wildcard pipelines/*.gp)
 	pipelines/report.sh $(RUN)
-	cat $@
 
 # What the music tokens stand for, for the chat.
 $(RUN)/clusters.json: $(RUN)/items.mp $(RUN)/tracks.mp $(RUN)/joined.mp $(CENTROIDS) $(wildcard pipelines/clusters.*)
@@ -234,6 +233,7 @@ $(RUN)/SHA256SUMS: $(ARTIFACTS)
 	$(dry_run) >$(RUN)/commands.txt
 	pipelines/versions.sh $(PROGRAMS) >$(RUN)/versions.txt
 	cd $(RUN) && sha256sum $(sort $(ARTIFACTS:$(RUN)/%=%)) model/* >SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS
+	cat $(RUN)/report/report.txt
 
 .PHONY: run
 run: $(RUN)/SHA256SUMS
