@@ -44,7 +44,8 @@ fi
 PATH="$(realpath -m "${BUILD:-$here/../build}/bin"):$PATH"
 
 mkdir -p "$out"
-tmp=$(mktemp -d "$out/.cpcd.XXXXXX")
+# Absolute, since what follows runs inside it.
+tmp=$(mktemp -d "$(realpath "$out")/.cpcd.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
 for f in cpcd_v0.dialogs.dev.train.jsonl cpcd_v1.dialogs.dev.val.jsonl train_PlayMusic_full.json \
