@@ -5,7 +5,7 @@
 #include "text/text.h"
 
 struct options {
-    double cover, dialogs;
+    double cover, dialogs, roam;
     const char *frames, *tracks;
 };
 
@@ -13,6 +13,7 @@ static const struct opt table[] = {
     OPT_REAL(0, "cover", struct options, cover, "N", "0", 0, 10000,
         "instead of --dialogs: ask for each track of a playlist about N times"),
     OPT_REAL(0, "dialogs", struct options, dialogs, "N", "1", 0, 4096, "dialogues a playlist, a fraction by chance"),
+    OPT_REAL(0, "roam", struct options, roam, "P", "0", 0, 1, "share of dialogues whose users name one artist or title after another"),
     OPT_NEED(0, "frames", struct options, frames, "FILE", "frame records: how people word things"),
     OPT_NEED(0, "tracks", struct options, tracks, "FILE", "track records: the catalogue"),
     OPT_END,
@@ -35,7 +36,7 @@ main(int argc, char **argv)
 {
     struct options o = {0};
     struct stage *s = stage_start(argc, argv, &program, &o);
-    struct synth_options how = {stage_seed(s), o.dialogs, o.cover};
+    struct synth_options how = {stage_seed(s), o.dialogs, o.cover, o.roam};
     struct synth *synth = NULL;
     struct synth_counts n;
     struct err err;

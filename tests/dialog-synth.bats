@@ -148,6 +148,25 @@ synth() {
     [ "$(wc -l <often)" -ge 30 ]
 }
 
+@test "dialog-synth: those who roam name an artist or a title of any warm track, which is what they get" {
+    tracks && frames
+    jq -nc '{playlist_id: "few", tracks: ["t1"]}' | mk p.mp
+    synth --dialogs 30 --roam 1 p.mp 2>/dev/null | mp2json >out
+    jq -r '.turns | reduce .[] as $t ({q: "", out: []};
+            if $t.role == "user" then .q = $t.content elif $t.role == "music" then .out += [[.q, $t.content]] else . end)
+        | .out[] | [(.[0] | ascii_downcase), .[1][1:]] | @tsv' out >asked
+    [ "$(wc -l <asked)" -gt 300 ]
+    awk -F '\t' '$2 >= 50 {bad = 1} {seen[$2]} END {n = 0; for (t in seen) n++; exit bad || n < 40}' asked
+    # "b3", "x21", "song21" alone and in a frame: the number is the track's, or its tens
+    awk -F '\t' '$1 ~ /^(a=)?b[0-9]+$/ {n = $1; sub(/^(a=)?b/, "", n); named++; bad += n != int($2 / 10)}
+        $1 ~ /^(a=)?x[0-9]+$/ {n = $1; sub(/^(a=)?x/, "", n); named++; bad += n != $2}
+        $1 ~ /^(t=)?song[0-9]+$/ {n = $1; sub(/^(t=)?song/, "", n); named++; bad += n != $2}
+        $1 ~ /^[bxs]/ {alone++} $1 ~ /=/ {framed++}
+        END {exit bad || named < 0.9 * NR || alone < 0.3 * NR || framed < 0.3 * NR}' asked
+    synth --dialogs 100 --roam 0.5 p.mp 2>/dev/null | mp2json | jq '[.turns[] | select(.role == "user")] | length == 12' | sort | uniq -c >share
+    awk '$2 == "true" {t = $1} END {exit !(t > 30 && t < 70)}' share
+}
+
 @test "dialog-synth: an opening is one of the requests of the playlist, unless it asks for nothing" {
     tracks && frames
     jq -nc '{playlist_id: "r", tracks: ["t1", "t2"], requests: ["Songs To Sail With", "more", "Great! more"]}' | mk p.mp

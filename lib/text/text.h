@@ -248,6 +248,7 @@ struct synth_options {
     uint64_t seed;
     double dialogs; /* dialogues a playlist: the whole part always, the rest by chance */
     double cover;   /* if above 0, instead: how often each track of a playlist is asked for */
+    double roam;    /* share of the dialogues whose users name one artist or title after another */
 };
 
 /* What was made so far. */
