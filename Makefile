@@ -40,7 +40,8 @@ say = @printf '  %-4s %s\n' '$(1)' '$(2)';
 endif
 CFLAGS = -std=c17 $(OPT) $(WARN) -fopenmp $(SAN)
 CXXFLAGS = -std=c++17 $(OPT) $(WARN) $(SAN)
-LDLIBS = $(PKG_LIBS) -lm -lpthread
+# oneDNN comes without a pkg-config file.
+LDLIBS = -Wl,--as-needed $(PKG_LIBS) -ldnnl -lm -lpthread
 
 # ---- what is built -----------------------------------------------------------------------------
 PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/*.c))

@@ -11,8 +11,16 @@ struct options {
     struct opt_list centroids;
     int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, valid_max, warmup;
     double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
-    int decay;
-    bool resume;
+    int decay, moments, precision;
+    bool checkpointing, resume;
+};
+
+enum precision { F32, BF16 };
+
+struct run {
+    const struct options *o;
+    struct model *m;
+    struct buf prefix; /* of the files with the best weights so far: beside the checkpoint, or in --save */
 };
 
 static const struct opt table[] = {
@@ -24,12 +32,17 @@ static const struct opt table[] = {
     OPT_LIST(0, "centroids", struct options, centroids, "FILE", "codebooks of the self-similarity loss; many times"),
     OPT_STR(0, "checkpoint", struct options, checkpoint, "FILE", NULL, "keep there what a resume needs"),
     OPT_INT(0, "checkpoint-every", struct options, checkpoint_every, "N", "100", 1, INT64_MAX, "steps between two"),
+    OPT_FLAG(
+        0, "checkpointing", struct options, checkpointing, "compute activations twice: less memory, a third slower"),
     OPT_REAL(0, "clip", struct options, clip, "R", "1", 0, 1e30, "largest norm of the gradient; 0 for any"),
     OPT_ENUM(0, "decay", struct options, decay, "cosine", "cosine|linear|constant", "how the rate falls to 0"),
     OPT_REAL(0, "epochs", struct options, epochs, "R", "1", 1e-6, 1e6, "passes over the training examples"),
     OPT_REAL(0, "lambda", struct options, lambda, "R", "0.1", 0, 1e6, "weight of the self-similarity loss"),
     OPT_REAL(0, "mix", struct options, mix, "R", "0.5", 0, 1, "share of conversations in a batch"),
     OPT_NEED('m', "model", struct options, model, "DIR", "the model to start from"),
+    OPT_ENUM(0, "moments", struct options, moments, "f32", "f32|bf16", "of AdamW, in memory"),
+    OPT_ENUM(
+        0, "precision", struct options, precision, "f32", "f32|bf16", "of products; sums and weights stay float32"),
     OPT_REAL(0, "rate", struct options, rate, "R", "1e-4", 0, 10, "largest learning rate"),
     OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
@@ -142,7 +155,10 @@ run_options(const struct options *o, uint64_t seed)
         .clip = o->clip,
         .lambda = o->lambda,
         .valid_every = (uint64_t)o->valid_every,
-        .valid_max = (uint64_t)o->valid_max};
+        .valid_max = (uint64_t)o->valid_max,
+        .half = o->precision == BF16,
+        .half_moments = o->moments == BF16,
+        .recompute = o->checkpointing};
 }
 
 /* The lines of the log from *written on, handed to the system at once so that a reader sees them. */
@@ -161,9 +177,35 @@ write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct e
     return st == OK ? rec_flush(out, err) : st;
 }
 
+/* After a step: validates if that is due, and keeps the weights if they are the best so far. */
+static enum status
+validate(struct sft *t, const struct run *r, struct err *err)
+{
+    uint64_t best;
+    enum status st;
+
+    if (!sft_valid_due(t))
+        return OK;
+    if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t))
+        return st;
+    if ((st = kept_save(r->prefix.p, best, r->m->params, err)) == OK && r->o->checkpoint == NULL)
+        st = kept_forget(r->prefix.p, best, err);
+    return st;
+}
+
+/* Of what was kept only the step that the checkpoint names is still needed. */
+static enum status
+checkpoint(const struct sft *t, const struct run *r, struct err *err)
+{
+    uint64_t best;
+    enum status st = sft_checkpoint(r->o->checkpoint, t, err);
+
+    return st == OK && sft_best_step(&best, t) ? kept_forget(r->prefix.p, best, err) : st;
+}
+
 /* All steps from where t stands. */
 static enum status
-train(struct sft *t, struct stage *s, const struct options *o, struct err *err)
+train(struct sft *t, struct stage *s, const struct run *r, struct err *err)
 {
     double start = cli_seconds();
     uint64_t tokens = 0, total = sft_step_total(t);
@@ -181,12 +223,12 @@ train(struct sft *t, struct stage *s, const struct options *o, struct err *err)
         l = sft_log(&n, t);
         (void)snprintf(extra, sizeof extra, "loss %.3f, %.0f tokens/s", l[n - 1].loss,
             (double)(l[n - 1].tokens - tokens) / (cli_seconds() - start));
-        if (sft_valid_due(t) && (st = sft_validate(t, err)) != OK)
+        if ((st = validate(t, r, err)) != OK)
             break;
         stage_progress(s, sft_step_count(t), total, "steps", extra);
-        if ((st = write_log(stage_out(s), &written, t, err)) == OK && o->checkpoint != NULL &&
-            sft_step_count(t) % (uint64_t)o->checkpoint_every == 0)
-            st = sft_checkpoint(o->checkpoint, t, err);
+        if ((st = write_log(stage_out(s), &written, t, err)) == OK && r->o->checkpoint != NULL &&
+            sft_step_count(t) % (uint64_t)r->o->checkpoint_every == 0)
+            st = checkpoint(t, r, err);
     }
     return st;
 }
@@ -222,25 +264,55 @@ prepare_folder(const struct options *o, const struct dataset *d, struct err *err
     return st;
 }
 
+/* A fresh t to where the run begins: where the checkpoint was, or at its own beginning. */
 static enum status
-run(struct stage *s, const struct options *o, struct model *m, const struct dataset *d, struct err *err)
+begin(struct sft *t, const struct run *r, struct err *err)
 {
-    struct selfsim_target target[MODALITIES] = {{0}};
-    struct sft_options so = run_options(o, stage_seed(s));
-    struct sft *t = NULL;
-    size_t n;
-    uint64_t step;
-    const struct params *best;
+    uint64_t best;
     enum status st;
 
-    if ((st = prepare_folder(o, d, err)) == OK && (st = targets_load(target, &n, o, m->config.V, err)) == OK &&
-        (st = sft_new(&t, m, d, &so, target, n, err)) == OK && o->resume && folder_has(NULL, o->checkpoint))
-        st = sft_resume(t, o->checkpoint, err);
-    if (st == OK && (st = train(t, s, o, err)) == OK) {
-        best = sft_result(t, &step);
+    if (!r->o->resume || !folder_has(NULL, r->o->checkpoint))
+        return kept_forget(r->prefix.p, UINT64_MAX, err);
+    if ((st = sft_resume(t, r->o->checkpoint, err)) == OK && sft_best_step(&best, t))
+        st = kept_check(r->prefix.p, best, &r->m->config, err);
+    return st;
+}
+
+/* Saves the weights of lowest validation loss, or the last where nothing was validated; *step is theirs. */
+static enum status
+save(uint64_t *step, const struct sft *t, const struct run *r, struct err *err)
+{
+    const struct model_config *c = &r->m->config;
+    struct params *best = NULL;
+    enum status st;
+
+    if (!sft_best_step(step, t)) {
+        *step = sft_step_count(t);
+        return model_save(r->o->save, c, r->m->params, err);
+    }
+    if (*step == sft_step_count(t))
+        st = model_save(r->o->save, c, r->m->params, err);
+    else if ((st = kept_load(&best, r->prefix.p, *step, c, err)) == OK)
+        st = model_save(r->o->save, c, best, err);
+    params_free(best);
+    return st == OK && r->o->checkpoint == NULL ? kept_forget(r->prefix.p, UINT64_MAX, err) : st;
+}
+
+static enum status
+run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
+{
+    struct selfsim_target target[MODALITIES] = {{0}};
+    struct sft_options so = run_options(r->o, stage_seed(s));
+    struct sft *t = NULL;
+    uint64_t step;
+    size_t n;
+    enum status st;
+
+    if ((st = prepare_folder(r->o, d, err)) == OK && (st = targets_load(target, &n, r->o, r->m->config.V, err)) == OK &&
+        (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK && (st = begin(t, r, err)) == OK &&
+        (st = train(t, s, r, err)) == OK && (st = save(&step, t, r, err)) == OK) {
         stage_tally(s, "steps", sft_step_count(t));
         stage_tally(s, "kept", step);
-        st = model_save(o->save, &m->config, best, err);
     }
     sft_free(t);
     for (size_t i = 0; i < MODALITIES; i++) {
@@ -255,21 +327,25 @@ main(int argc, char **argv)
 {
     struct options o;
     struct stage *s = stage_start(argc, argv, &program, &o);
-    struct model *m = NULL;
+    struct run r = {.o = &o};
     struct dataset *d = NULL;
     struct err err;
 
     num_init(stage_threads(s));
     if (o.resume && o.checkpoint == NULL)
         cli_must(err_set(&err, USAGE, "--resume: needs --checkpoint"), &err);
-    cli_must(model_load(&m, o.model, &err), &err);
-    cli_must(dataset_new(&d, &m->config, &err), &err);
-    for (struct rec *r; (r = stage_next(s)) != NULL;)
-        if (dataset_add(d, &r->map, &err) != OK)
+    cli_must(o.checkpoint != NULL ? buf_printf(&r.prefix, &err, "%s%c", o.checkpoint, 0)
+                                  : buf_printf(&r.prefix, &err, "%s/model%c", o.save, 0),
+        &err);
+    cli_must(model_load(&r.m, o.model, &err), &err);
+    cli_must(dataset_new(&d, &r.m->config, &err), &err);
+    for (struct rec *rec; (rec = stage_next(s)) != NULL;)
+        if (dataset_add(d, &rec->map, &err) != OK)
             stage_reject(s, &err);
     cli_must(dataset_close(d, &err), &err);
-    cli_must(run(s, &o, m, d, &err), &err);
+    cli_must(run(s, &r, d, &err), &err);
     dataset_free(d);
-    model_free(m);
+    model_free(r.m);
+    buf_free(&r.prefix);
     return stage_finish(s);
 }

@@ -14,6 +14,7 @@ gcc gcc
 gnuplot-nox gnuplot
 jq jq
 libc6-dev /usr/include/stdio.h
+libdnnl-dev /usr/include/dnnl.h
 liblapacke-dev pc:lapacke
 libmsgpack-dev pc:msgpack
 libopenblas-pthread-dev pc:openblas

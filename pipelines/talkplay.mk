@@ -170,10 +170,10 @@ $(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/model.safetensors $(call by
 SFT_TRAIN ?=
 $(eval $(call keep,SFT_TRAIN))
 $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
-	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp; done
+	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp*; done
 	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
 	    --checkpoint $(RUN)/checkpoint.mp --resume --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
-	rm -f $(RUN)/checkpoint.mp
+	rm -f $(RUN)/checkpoint.mp*
 
 # ---- recommendations for every turn of every test conversation that has music ----------------------
 comma := ,

@@ -101,7 +101,7 @@ published() {
 
 @test "cpcd: in a fold the test conversations are absent but for their titles" {
     FOLD=2/5 "$ROOT/pipelines/cpcd.sh" --data "$PART" fold
-    [ "$(ls -A fold | xargs)" = "dialogs.mp frames.mp playlists.mp tracks.mp" ]
+    [ "$(find fold -mindepth 1 | sort | xargs)" = "fold/dialogs.mp fold/frames.mp fold/playlists.mp fold/tracks.mp" ]
     xz -dc "$PART"/cpcd_v1.*.xz | jq -r .id >real
     [ "$(wc -l <real)" -eq 10 ]
     for f in playlists dialogs frames; do mp2json "fold/$f.mp"; done >seen

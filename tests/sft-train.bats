@@ -151,6 +151,49 @@ setup() {
     done
 }
 
+@test "sft-train: killed and resumed with bfloat16 and activations computed twice, it ends with the same bytes" {
+    options=(--model base --steps 1500 --valid-every 50 --batch 4 --rate 0.01 --checkpoint-every 7 --precision bf16 --moments bf16)
+    if ! sft-train "${options[@]}" --save a --checkpoint a.ckpt -o a.mp ex.mp 2>err; then
+        grep "no bfloat16 products for this processor" err && skip "this processor has no bfloat16 products"
+        false
+    fi
+    sft-train "${options[@]}" --save b --checkpoint b.ckpt --checkpointing -o b.mp ex.mp 2>/dev/null &
+    until [ -e b.ckpt ]; do sleep 0.01; done
+    sleep 0.1
+    kill -9 $!
+    killed=0
+    wait $! || killed=$?
+    [ "$killed" = 137 ]
+    sft-train "${options[@]}" --save b --checkpoint b.ckpt --resume --threads 1 -o b.mp ex.mp
+    same a/model.safetensors b/model.safetensors
+    same a.mp b.mp
+    # they are not the bytes of float32, and learn as much
+    sft-train --model base --save c --steps 1500 --valid-every 50 --batch 4 --rate 0.01 -o c.mp ex.mp
+    run -1 cmp -s a/model.safetensors c/model.safetensors
+    for run in a c; do log $run.mp '.[0].loss, (map(select(.split == "train")) | .[-50:] | map(.loss) | add / length)'; done >ends
+    awk '{x[NR] = $1} END {exit !(x[4] < 0.8 * x[3] && x[2] < 1.05 * x[4])}' ends
+    run -65 --separate-stderr sft-train "${options[@]}" --moments f32 --save b --checkpoint b.ckpt --resume -o b.mp ex.mp
+    [[ $stderr == *"--moments was 1 in the interrupted run and is 0 here"* ]]
+}
+
+@test "sft-train: a resume whose best weights are gone is refused, a finished run can be resumed" {
+    options=(--model base --save a --steps 40 --valid-every 10 --checkpoint-every 30 --checkpoint a.ckpt)
+    sft-train "${options[@]}" -o a.mp ex.mp
+    cp a/model.safetensors first && cp a.mp first.mp
+    sft-train "${options[@]}" --resume -o a.mp ex.mp
+    same a/model.safetensors first
+    same a.mp first.mp
+    rm a.ckpt.best-*
+    run -65 --separate-stderr sft-train "${options[@]}" --resume -o b.mp ex.mp
+    [[ $stderr == *"a.ckpt.best-"*"the weights that the interrupted run kept are not there"* ]]
+}
+
+@test "sft-train: no file of weights is left over without a checkpoint" {
+    touch stale && mkdir out && touch out/model.best-7 out/model.best-7x
+    sft-train --model base --save out --steps 40 --valid-every 10 -o log.mp ex.mp
+    [ "$(cd out && echo *best*)" = model.best-7x ]
+}
+
 @test "sft-train: --resume without a checkpoint starts at the beginning" {
     sft-train --model base --save a --steps 5 -o a.mp ex.mp
     sft-train --model base --save b --steps 5 --checkpoint none.ckpt --resume -o b.mp ex.mp

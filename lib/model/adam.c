@@ -3,10 +3,16 @@
  * AdamW (Loshchilov and Hutter 2019, algorithm 2, with the decay scaled by the learning rate as in PyTorch), clipping
  * by the global norm (Pascanu et al. 2013), warm-up and decay of the learning rate. One pass over weights, gradients
  * and moments.
+ *
+ * Moments of bfloat16 are rounded at random, up or down in proportion to what is cut off (Gupta et al. 2015): to the
+ * nearest, a second moment would stand still, since what a step adds to it is less than half of its last bit. What is
+ * drawn depends on the step and the place alone.
  */
 #include "model/adam.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define EPSILON 1e-8
 #define CHUNK ((size_t)1 << 14)
@@ -66,21 +72,128 @@ update(float *w, float *m, float *v, const float *g, const struct factors *f, si
     }
 }
 
+/* 32 bits that look random, of a 32-bit number (the finaliser of Wellons' hash-prospector, 2018). */
+static inline uint32_t
+scatter(uint32_t x)
+{
+    x ^= x >> 16;
+    x *= 0x7feb352dU;
+    x ^= x >> 15;
+    x *= 0x846ca68bU;
+    return x ^ x >> 16;
+}
+
+/* Rounded up where the 16 random bits carry. Finite numbers only, which moments are where the norm was. */
+static inline bf16
+round_at_random(float x, uint32_t bits)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof u);
+    return (bf16)((u + (bits & 0xffffU)) >> 16);
+}
+
+static inline float
+widen(bf16 h)
+{
+    uint32_t u = (uint32_t)h << 16;
+    float x;
+
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* The same with moments of bfloat16; salt is the draw's. */
+static void
+update_half(float *w, bf16 *m, bf16 *v, const float *g, const struct factors *f, uint32_t salt, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        float x = g[i] * f->grad;
+        float m1 = f->beta1 * widen(m[i]) + (1.0F - f->beta1) * x;
+        float v1 = f->beta2 * widen(v[i]) + (1.0F - f->beta2) * (x * x);
+        uint32_t bits = scatter(salt + (uint32_t)i);
+
+        m[i] = round_at_random(m1, bits);
+        v[i] = round_at_random(v1, bits >> 16);
+        w[i] = w[i] * f->keep - f->step * m1 / (sqrtf(v1) * f->root + (float)EPSILON);
+    }
+}
+
+static void
+update_chunk(struct params *p, struct moments *m, const struct params *grads, const struct factors *f, uint64_t step,
+    size_t at, size_t n)
+{
+    float *w = p->block + at;
+    uint64_t place[2] = {step, at};
+
+    if (m->f[0] != NULL)
+        update(w, m->f[0] + at, m->f[1] + at, grads->block + at, f, n);
+    else
+        update_half(w, m->h[0] + at, m->h[1] + at, grads->block + at, f, (uint32_t)hash64(0, place, sizeof place), n);
+    if (p->half != NULL)
+        bf16_pack(p->half + at, w, n);
+}
+
 void
-adam_step(struct params *p, struct params *moment1, struct params *moment2, const struct params *grads,
-    const struct sft_options *o, uint64_t step, double rate, double scale)
+adam_step(struct params *p, struct moments *m, const struct params *grads, const struct sft_options *o, uint64_t step,
+    double rate, double scale)
 {
     struct factors f = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .grad = (float)scale};
 
     f.step = (float)(rate / (1 - pow(o->beta1, (double)step)));
     f.root = (float)(1 / sqrt(1 - pow(o->beta2, (double)step)));
     for (size_t i = 0; i < p->n_tensors; i++) {
-        size_t n = p->tensor[i].count;
+        size_t n = p->tensor[i].count, at = (size_t)(p->tensor[i].p - p->block);
 
         f.keep = p->tensor[i].decay ? (float)(1 - rate * o->weight_decay) : 1;
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(n * 8))
         for (size_t j = 0; j < n; j += CHUNK)
-            update(p->tensor[i].p + j, moment1->tensor[i].p + j, moment2->tensor[i].p + j, grads->tensor[i].p + j, &f,
-                n - j < CHUNK ? n - j : CHUNK);
+            update_chunk(p, m, grads, &f, step, at + j, n - j < CHUNK ? n - j : CHUNK);
     }
+}
+
+/* ---- moments ---- */
+
+enum status
+moments_init(struct moments *m, size_t count, bool half, struct err *err)
+{
+    *m = (struct moments){.count = count};
+    for (int i = 0; i < 2; i++) {
+        if (half)
+            m->h[i] = calloc(count + 1, sizeof *m->h[i]);
+        else
+            m->f[i] = calloc(count + 1, sizeof *m->f[i]);
+        if (m->h[i] == NULL && m->f[i] == NULL)
+            return err_memory(err);
+    }
+    return OK;
+}
+
+void
+moments_fini(struct moments *m)
+{
+    for (int i = 0; i < 2; i++) {
+        free(m->f[i]);
+        free(m->h[i]);
+    }
+    *m = (struct moments){0};
+}
+
+void
+moments_get(float *out, const struct moments *m, int i, size_t at, size_t n)
+{
+    if (m->f[i] != NULL)
+        memcpy(out, m->f[i] + at, n * sizeof *out);
+    else
+        bf16_unpack(out, m->h[i] + at, n);
+}
+
+void
+moments_set(struct moments *m, int i, size_t at, const float *from, size_t n)
+{
+    if (m->f[i] != NULL)
+        memcpy(m->f[i] + at, from, n * sizeof *from);
+    else
+        bf16_pack(m->h[i] + at, from, n);
 }

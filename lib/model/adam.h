@@ -11,8 +11,22 @@
 double adam_rate(const struct sft_options *o, uint64_t step, uint64_t steps);
 /* The length of all gradients together. */
 double adam_norm(const struct params *grads);
-/* One step: gradients times scale (from clipping) into moments and weights. */
-void adam_step(struct params *p, struct params *moment1, struct params *moment2, const struct params *grads,
-    const struct sft_options *o, uint64_t step, double rate, double scale);
+
+/* First and second moments of count numbers each, as float32 (f) or as bfloat16 (h): the other is NULL. */
+struct moments {
+    size_t count;
+    float *f[2];
+    bf16 *h[2];
+};
+/* Zeros. SYSTEM; m is then still to be freed. */
+enum status moments_init(struct moments *m, size_t count, bool half, struct err *err);
+void moments_fini(struct moments *m);
+/* n numbers of moment i (0 or 1) from `at` on, as float32; bfloat16 comes back as it was. */
+void moments_get(float *out, const struct moments *m, int i, size_t at, size_t n);
+void moments_set(struct moments *m, int i, size_t at, const float *from, size_t n);
+
+/* One step: gradients times scale (from clipping) into moments and weights; p->half follows, if there is one. */
+void adam_step(struct params *p, struct moments *m, const struct params *grads, const struct sft_options *o,
+    uint64_t step, double rate, double scale);
 
 #endif

@@ -28,7 +28,7 @@ struct head {
     float scale;
     float *kt, *vt, *dkt, *dvt; /* (E,width) transposed: keys, values, their gradients */
     float *p, *dp;              /* (BLOCK,width) */
-    float *qt, *yt, *delta;     /* (E,BLOCK) twice, (BLOCK) */
+    float *qt, *yt;             /* (E,BLOCK) */
     size_t width;               /* S as whole vectors */
 };
 
@@ -41,7 +41,7 @@ whole(size_t n)
 static size_t
 thread_floats(const struct ragged *r, size_t E)
 {
-    return (2 * BLOCK + 4 * E) * whole(r->longest) + 2 * E * BLOCK + BLOCK;
+    return (2 * BLOCK + 4 * E) * whole(r->longest) + 2 * E * BLOCK;
 }
 
 size_t
@@ -62,7 +62,6 @@ use_scratch(struct head *h, float *own)
     h->dvt = h->dkt + h->E * h->width;
     h->qt = h->dvt + h->E * h->width;
     h->yt = h->qt + h->E * BLOCK;
-    h->delta = h->yt + h->E * BLOCK;
 }
 
 /* out (E,ld) = x^T, x (S,E); 0 behind S. */
@@ -122,51 +121,40 @@ head_forward(float *y, size_t ldy, float *lse, size_t ldl, const struct head *h)
     }
 }
 
-/* From scores and the gradient of the weights: the weights, and dS = P (dP - delta) scale; both 0 right of the
- * diagonal. */
+/*
+ * From scores and the gradient of the weights dP: the weights P, and dS = P (dP - delta) scale with delta the sum of
+ * P dP over the row, which is what y dy is; both 0 right of the diagonal.
+ */
 static void
 softmax_rows_backward(const float *lse, size_t ldl, const struct head *h, size_t i, size_t m)
 {
     for (size_t a = 0; a < m; a++) {
         float *p = h->p + a * h->width, *dp = h->dp + a * h->width;
-        float log_sum = lse[(i + a) * ldl], d = h->delta[a], s = h->scale;
+        float log_sum = lse[(i + a) * ldl], delta = 0, s = h->scale;
         size_t live = i + a + 1, width = whole(i + m);
 
-#pragma omp simd
+#pragma omp simd reduction(+ : delta)
         for (size_t j = 0; j < live; j++) {
-            float w = fast_exp(p[j] * s - log_sum);
-
-            p[j] = w;
-            dp[j] = w * (dp[j] - d) * s;
+            p[j] = fast_exp(p[j] * s - log_sum);
+            delta += p[j] * dp[j];
         }
+#pragma omp simd
+        for (size_t j = 0; j < live; j++)
+            dp[j] = p[j] * (dp[j] - delta) * s;
         memset(p + live, 0, (width - live) * sizeof *p);
         memset(dp + live, 0, (width - live) * sizeof *dp);
     }
 }
 
-static float
-dot(const float *a, const float *b, size_t n)
-{
-    float sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-    for (size_t j = 0; j < n; j++)
-        sum += a[j] * b[j];
-    return sum;
-}
-
 /* dq = ; h->dkt, h->dvt += */
 static void
-head_backward(
-    float *dq, const float *dy, const float *y, size_t ldy, const float *lse, size_t ldl, const struct head *h)
+head_backward(float *dq, const float *dy, size_t ldy, const float *lse, size_t ldl, const struct head *h)
 {
     size_t ld = h->ld, E = h->E;
 
     for (size_t i = 0; i < h->S; i += BLOCK) {
         size_t m = h->S - i < BLOCK ? h->S - i : BLOCK, n = i + m;
 
-        for (size_t a = 0; a < m; a++)
-            h->delta[a] = dot(y + (i + a) * ldy, dy + (i + a) * ldy, E);
         product(h->p, h->width, h->q + i * ld, ld, h->kt, h->width, m, whole(n), E);
         product(h->dp, h->width, dy + i * ldy, ldy, h->vt, h->width, m, whole(n), E);
         softmax_rows_backward(lse, ldl, h, i, m);
@@ -202,7 +190,7 @@ attention_forward(
 }
 
 void
-attention_backward(float *dqkv, float *scratch, const float *dy, const float *y, const float *lse, const float *qkv,
+attention_backward(float *dqkv, float *scratch, const float *dy, const float *lse, const float *qkv,
     const struct ragged *r, size_t H, size_t G, size_t E)
 {
     size_t ld = (H + 2 * G) * E, share = H / G, per_thread = thread_floats(r, E);
@@ -210,7 +198,7 @@ attention_backward(float *dqkv, float *scratch, const float *dy, const float *y,
 #pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(r->start[r->n] * r->longest * H * E))
     for (size_t task = 0; task < r->n * G; task++) {
         size_t t0 = r->start[task / G], g = task % G;
-        const float *row = qkv + t0 * ld, *dyrow = dy + t0 * H * E, *yrow = y + t0 * H * E;
+        const float *row = qkv + t0 * ld, *dyrow = dy + t0 * H * E;
         float *drow = dqkv + t0 * ld;
         struct head h = {.k = row + (H + g) * E, .v = row + (H + G + g) * E, .ld = ld, .E = E};
 
@@ -222,7 +210,7 @@ attention_backward(float *dqkv, float *scratch, const float *dy, const float *y,
         memset(h.dkt, 0, 2 * E * h.width * sizeof *h.dkt); /* dvt lies behind it */
         for (size_t i = g * share; i < (g + 1) * share; i++) {
             h.q = row + i * E;
-            head_backward(drow + i * E, dyrow + i * E, yrow + i * E, H * E, lse + t0 * H + i, H, &h);
+            head_backward(drow + i * E, dyrow + i * E, H * E, lse + t0 * H + i, H, &h);
         }
         for (size_t t = 0; t < h.S; t++)
             for (size_t i = 0; i < E; i++) {

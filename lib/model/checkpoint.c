@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A checkpoint is a stream of records like any other artifact: first the state, then weights, moments and the best
- * weights in pieces of PIECE numbers. It replaces the last one whole, by rename. Reading it back is checked as any
- * input; and a run goes on only if it would compute what the interrupted one did: same options, seed, data, starting
- * model, centroids.
+ * A checkpoint is a stream of records like any other artifact: first the state, then weights and moments in pieces of
+ * PIECE numbers; the best weights are elsewhere (kept.c). It replaces the last one whole, by rename. Reading it back is
+ * checked as any input; and a run goes on only if it would compute what the interrupted one did: same options, seed,
+ * data, starting model, centroids.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 
 #include "model/sft.h"
 
-#define FORMAT "talkplay sft 1"
+#define FORMAT "talkplay sft 2"
 #define PIECE ((size_t)1 << 18)
-#define BLOCKS 4
+#define BLOCKS 3
 #define MAX_STATE ((size_t)1 << 30) /* the log of a long run is one record */
 
 /* ---- what must agree ---- */
@@ -28,7 +28,7 @@ struct agree {
     double f;
 };
 
-#define AGREED 20
+#define AGREED 24
 
 static size_t
 agreements(struct agree out[AGREED], const struct sft *t)
@@ -53,6 +53,8 @@ agreements(struct agree out[AGREED], const struct sft *t)
         {"--lambda", REAL, 0, o->lambda},
         {"--valid-every", WHOLE, o->valid_every, 0},
         {"--valid-max", WHOLE, o->valid_max, 0},
+        {"--precision", WHOLE, o->half, 0},
+        {"--moments", WHOLE, o->half_moments, 0},
         {"the number of parameters", WHOLE, t->grads->count, 0},
     };
     size_t n = sizeof all / sizeof *all;
@@ -123,55 +125,68 @@ check_agreements(const struct sft *t, const msgpack_object *state, struct err *e
 
 /* ---- blocks ---- */
 
-struct block {
-    const char *name;
-    struct params *p; /* NULL where this run has none */
-};
+/* The numbers of a run: its weights, then either moment. */
+static const char *const block_name[BLOCKS] = {"weights", "moment1", "moment2"};
 
 static void
-blocks_of(struct block out[BLOCKS], const struct sft *t)
+block_get(float *out, const struct sft *t, int block, size_t at, size_t n)
 {
-    out[0] = (struct block){"weights", t->m->params};
-    out[1] = (struct block){"moment1", t->moment1};
-    out[2] = (struct block){"moment2", t->moment2};
-    out[3] = (struct block){"best", t->best_step == NEVER ? NULL : t->best};
+    if (block == 0)
+        memcpy(out, t->m->params->block + at, n * sizeof *out);
+    else
+        moments_get(out, &t->moments, block - 1, at, n);
+}
+
+static void
+block_set(struct sft *t, int block, size_t at, const float *from, size_t n)
+{
+    if (block == 0)
+        memcpy(t->m->params->block + at, from, n * sizeof *from);
+    else
+        moments_set(&t->moments, block - 1, at, from, n);
 }
 
 static enum status
-write_block(struct rec_writer *w, const struct block *b, struct err *err)
+write_block(struct rec_writer *w, float *piece, const struct sft *t, int block, struct err *err)
 {
+    size_t count = t->m->params->count;
     enum status st = OK;
 
-    for (size_t i = 0; st == OK && b->p != NULL && i < b->p->count; i += PIECE) {
+    for (size_t i = 0; st == OK && i < count; i += PIECE) {
+        size_t n = count - i < PIECE ? count - i : PIECE;
+
+        block_get(piece, t, block, i, n);
         rec_begin(w);
-        put_text(w, "block", b->name);
+        put_text(w, "block", block_name[block]);
         put_u64(w, "offset", i);
-        put_vector(w, "vector", b->p->block + i, b->p->count - i < PIECE ? b->p->count - i : PIECE);
+        put_vector(w, "vector", piece, n);
         st = rec_end(w, err);
     }
     return st;
 }
 
 static enum status
-read_block(struct rec_reader *in, const struct block *b, struct err *err)
+read_block(struct rec_reader *in, float *piece, struct sft *t, int block, struct err *err)
 {
+    size_t count = t->m->params->count;
     struct rec *rec;
     struct str name;
     enum status st;
 
-    for (size_t i = 0; b->p != NULL && i < b->p->count; i += PIECE) {
+    for (size_t i = 0; i < count; i += PIECE) {
+        size_t n = count - i < PIECE ? count - i : PIECE;
         uint64_t at;
 
         if ((st = rec_read(&rec, in, err)) == END)
-            return err_set(err, DATA, "the file ends before all of %s", b->name);
+            return err_set(err, DATA, "the file ends before all of %s", block_name[block]);
         if (st != OK)
             return st;
         if (map_str(&name, &rec->map, "block", err) != OK || map_u64(&at, &rec->map, "offset", SIZE_MAX, err) != OK ||
-            map_vector(b->p->block + i, b->p->count - i < PIECE ? b->p->count - i : PIECE, &rec->map, "vector", err) !=
-                OK)
+            map_vector(piece, n, &rec->map, "vector", err) != OK)
             return rec_context(err, rec);
-        if (!str_eq(name, str_of(b->name)) || at != i)
-            return rec_context((err_set(err, DATA, "expected %s from %zu on", b->name, i), err), rec);
+        if (!str_eq(name, str_of(block_name[block])) || at != i)
+            return rec_context((err_set(err, DATA, "expected %s from %zu on", block_name[block], i), err), rec);
+        block_set(t, block, i, piece, n);
     }
     return OK;
 }
@@ -260,7 +275,7 @@ read_state(struct sft *t, const msgpack_object *state, struct err *err)
         return st;
     if (!map_has(state, "best_step"))
         return OK;
-    if (t->best == NULL)
+    if (!t->has_valid)
         return err_set(err, DATA, "best_step: there are no validation examples");
     if ((st = map_u64(&t->best_step, state, "best_step", t->steps, err)) != OK)
         return st;
@@ -273,19 +288,19 @@ enum status
 sft_checkpoint(const char *path, const struct sft *t, struct err *err)
 {
     struct rec_writer *w = NULL;
-    struct block b[BLOCKS];
-    enum status st;
+    float *piece = malloc(PIECE * sizeof *piece);
+    enum status st = piece == NULL ? err_memory(err) : OK;
 
-    blocks_of(b, t);
-    if ((st = rec_create(&w, path, err)) != OK || (st = write_state(w, t, err)) != OK)
+    if (st != OK || (st = rec_create(&w, path, err)) != OK || (st = write_state(w, t, err)) != OK)
         goto out;
-    for (size_t i = 0; i < BLOCKS; i++)
-        if ((st = write_block(w, &b[i], err)) != OK)
+    for (int i = 0; i < BLOCKS; i++)
+        if ((st = write_block(w, piece, t, i, err)) != OK)
             goto out;
     st = rec_commit(w, err);
     w = NULL;
 out:
     rec_discard(w);
+    free(piece);
     return st;
 }
 
@@ -293,23 +308,26 @@ enum status
 sft_resume(struct sft *t, const char *path, struct err *err)
 {
     struct rec_reader *in = NULL;
-    struct block b[BLOCKS];
+    float *piece = malloc(PIECE * sizeof *piece);
     struct rec *rec;
-    enum status st;
+    enum status st = piece == NULL ? err_memory(err) : rec_open(&in, path, MAX_STATE, err);
 
-    if ((st = rec_open(&in, path, MAX_STATE, err)) != OK)
-        return st;
+    if (st != OK)
+        goto out;
     if ((st = rec_read(&rec, in, err)) == END)
         st = err_set(err, DATA, "%s: empty", path);
     else if (st == OK && (st = read_state(t, &rec->map, err)) != OK)
         (void)rec_context(err, rec);
-    blocks_of(b, t);
-    for (size_t i = 0; st == OK && i < BLOCKS; i++)
-        st = read_block(in, &b[i], err);
+    for (int i = 0; st == OK && i < BLOCKS; i++)
+        st = read_block(in, piece, t, i, err);
+    if (st == OK && t->o.half)
+        st = params_half(t->m->params, err);
     if (st == OK && (st = rec_read(&rec, in, err)) != END)
         st = st == OK ? err_set(err, DATA, "%s: goes on behind its end", path) : st;
     else if (st == END)
         st = OK;
+out:
     rec_close(in);
+    free(piece);
     return st;
 }

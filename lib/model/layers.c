@@ -46,7 +46,7 @@ embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D
 }
 
 void
-norm_forward(float *y, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D)
+norm_forward(float *y, bf16 *h, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D)
 {
     PARALLEL(T * D, 4)
     for (size_t t = 0; t < T; t++) {
@@ -61,6 +61,8 @@ norm_forward(float *y, float *rstd, const float *x, const float *w, double eps, 
 #pragma omp simd
         for (size_t i = 0; i < D; i++)
             out[i] = row[i] * r * w[i];
+        if (h != NULL)
+            bf16_pack(h + t * D, out, D);
     }
 }
 
@@ -108,17 +110,44 @@ norm_backward(float *dx, float *dw, float *partial, const float *dy, const float
 }
 
 void
-linear_forward(float *y, const float *x, const float *w, size_t T, size_t N, size_t K, float beta)
+half_rows(bf16 *h, const float *y, size_t T, size_t N)
 {
-    mat_mul(y, N, x, K, false, w, K, true, T, N, K, 1, beta);
+    PARALLEL(T * N, 1)
+    for (size_t t = 0; t < T; t++)
+        bf16_pack(h + t * N, y + t * N, N);
+}
+
+/* 0 is what rows behind the last add to a sum over rows. */
+static void
+clear_pad(bf16 *h, size_t T, size_t N)
+{
+    memset(h + T * N, 0, (padded(T) - T) * N * sizeof *h);
 }
 
 void
-linear_backward(float *dx, float *dw, const float *dy, const float *x, const float *w, size_t T, size_t N, size_t K)
+linear_forward(float *y, struct operand x, struct operand w, size_t T, size_t N, size_t K, int beta, struct mul16 *m)
 {
-    if (dx != NULL)
-        mat_mul(dx, K, dy, N, false, w, K, false, T, K, N, 1, 0);
-    mat_mul(dw, K, dy, N, true, x, K, false, N, K, T, 1, 1);
+    if (x.h == NULL) {
+        mat_mul(y, N, x.f, K, false, w.f, K, true, T, N, K, 1, (float)beta);
+        return;
+    }
+    clear_pad(x.h, T, K);
+    mul16(m, y, N, x.h, K, false, w.h, K, true, padded(T), N, K, beta);
+}
+
+void
+linear_backward(float *dx, float *dw, struct operand dy, struct operand x, struct operand w, size_t T, size_t N,
+    size_t K, struct mul16 *m)
+{
+    if (dy.h == NULL) {
+        mat_mul(dx, K, dy.f, N, false, w.f, K, false, T, K, N, 1, 0);
+        mat_mul(dw, K, dy.f, N, true, x.f, K, false, N, K, T, 1, 1);
+        return;
+    }
+    clear_pad(dy.h, T, N);
+    clear_pad(x.h, T, K);
+    mul16(m, dx, K, dy.h, N, false, w.h, K, false, padded(T), K, N, 0);
+    mul16(m, dw, K, dy.h, N, true, x.h, K, false, N, K, padded(T), 1);
 }
 
 /* Turns one head by the angles of one position: sign -1 is the inverse. */
@@ -182,7 +211,7 @@ rope_table(float *cosine, float *sine, const struct model_config *c, size_t from
 }
 
 void
-swiglu_forward(float *y, const float *gu, size_t T, size_t F)
+swiglu_forward(float *y, bf16 *h, const float *gu, size_t T, size_t F)
 {
     PARALLEL(T * F, 16)
     for (size_t t = 0; t < T; t++) {
@@ -192,11 +221,13 @@ swiglu_forward(float *y, const float *gu, size_t T, size_t F)
 #pragma omp simd
         for (size_t i = 0; i < F; i++)
             out[i] = g[i] * fast_sigmoid(g[i]) * u[i];
+        if (h != NULL)
+            bf16_pack(h + t * F, out, F);
     }
 }
 
 void
-swiglu_backward(float *dgu, const float *dy, const float *gu, size_t T, size_t F)
+swiglu_backward(float *dgu, bf16 *h, const float *dy, const float *gu, size_t T, size_t F)
 {
     PARALLEL(T * F, 24)
     for (size_t t = 0; t < T; t++) {
@@ -210,5 +241,7 @@ swiglu_backward(float *dgu, const float *dy, const float *gu, size_t T, size_t F
             dg[i] = m * u[i] * (1.0F + x * (1.0F - s));
             du[i] = m * x;
         }
+        if (h != NULL)
+            bf16_pack(h + t * 2 * F, dg, 2 * F);
     }
 }

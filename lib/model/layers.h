@@ -13,13 +13,29 @@
 
 #include "model/model.h"
 
+/*
+ * What a product reads: float32, or bfloat16 where h is not NULL (f is then not looked at). Producers of such a matrix
+ * take both: y is written in any case, h too if it is not NULL.
+ */
+struct operand {
+    const float *f;
+    bf16 *h;
+};
+/* Products of bfloat16 are over whole PADs of rows: a matrix (T, …) of which one reads or writes has room for these. */
+#define PAD ((size_t)64)
+static inline size_t
+padded(size_t T)
+{
+    return (T + PAD - 1) / PAD * PAD;
+}
+
 /* y (T,D) = rows id of w (V,D). */
 void embed_forward(float *y, const float *w, const int32_t *id, size_t T, size_t D);
 /* dw (V,D) += dy (T,D) at rows id. */
 void embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D);
 
-/* RMSNorm (Zhang and Sennrich 2019): y (T,D) = x * rstd * w, rstd (T) = 1 / sqrt(mean of x^2 + eps). */
-void norm_forward(float *y, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D);
+/* RMSNorm (Zhang and Sennrich 2019): y, h (T,D) = x * rstd * w, rstd (T) = 1 / sqrt(mean of x^2 + eps). */
+void norm_forward(float *y, bf16 *h, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D);
 #define NORM_CHUNK 64
 /* How many rows partial has below. */
 size_t norm_partials(size_t T);
@@ -27,11 +43,18 @@ size_t norm_partials(size_t T);
 void norm_backward(float *dx, float *dw, float *partial, const float *dy, const float *x, const float *rstd,
     const float *w, size_t T, size_t D);
 
-/* y (T,N) = beta y + x (T,K) w^T, w (N,K): the way linear layers are stored. */
-void linear_forward(float *y, const float *x, const float *w, size_t T, size_t N, size_t K, float beta);
-/* dx (T,K) = dy w, dw (N,K) += dy^T x. dx may be NULL. */
-void linear_backward(
-    float *dx, float *dw, const float *dy, const float *x, const float *w, size_t T, size_t N, size_t K);
+/* h (T,N) = y as bfloat16, by our threads. */
+void half_rows(bf16 *h, const float *y, size_t T, size_t N);
+
+/*
+ * y (T,N) = beta y + x (T,K) w^T, w (N,K): the way linear layers are stored; beta is 0 or 1. m is for bfloat16 operands
+ * (both or neither); their rows behind T are set to 0, and those of y are then overwritten.
+ */
+void linear_forward(
+    float *y, struct operand x, struct operand w, size_t T, size_t N, size_t K, int beta, struct mul16 *m);
+/* dx (T,K) = dy w, dw (N,K) += dy^T x. */
+void linear_backward(float *dx, float *dw, struct operand dy, struct operand x, struct operand w, size_t T, size_t N,
+    size_t K, struct mul16 *m);
 
 /*
  * Rotary embedding (Su et al. 2021) in Hugging Face's layout: element i of a head's first half turns with element i of
@@ -44,10 +67,10 @@ void rope_forward(
 void rope_backward(float *dx, size_t ld, size_t heads, const float *cosine, const float *sine, const uint32_t *pos,
     size_t T, size_t E);
 
-/* SwiGLU (Shazeer 2020): y (T,F) = silu(gate) * up; gu (T,2F) holds gate, then up in each row. */
-void swiglu_forward(float *y, const float *gu, size_t T, size_t F);
-/* dgu (T,2F) = the gradient; may be gu itself. */
-void swiglu_backward(float *dgu, const float *dy, const float *gu, size_t T, size_t F);
+/* SwiGLU (Shazeer 2020): y, h (T,F) = silu(gate) * up; gu (T,2F) holds gate, then up in each row. */
+void swiglu_forward(float *y, bf16 *h, const float *gu, size_t T, size_t F);
+/* dgu, h (T,2F) = the gradient; dgu may be gu itself. */
+void swiglu_backward(float *dgu, bf16 *h, const float *dy, const float *gu, size_t T, size_t F);
 
 /* ---- attention (attention.c) ---- */
 
@@ -67,9 +90,9 @@ size_t attention_scratch(const struct ragged *r, size_t E, int threads);
  */
 void attention_forward(
     float *y, float *lse, float *scratch, const float *qkv, const struct ragged *r, size_t H, size_t G, size_t E);
-/* dqkv (T, (H+2G)E) = the gradient, from dy and what the forward pass gave. */
-void attention_backward(float *dqkv, float *scratch, const float *dy, const float *y, const float *lse,
-    const float *qkv, const struct ragged *r, size_t H, size_t G, size_t E);
+/* dqkv (T, (H+2G)E) = the gradient, from dy and what the forward pass was given and gave. */
+void attention_backward(float *dqkv, float *scratch, const float *dy, const float *lse, const float *qkv,
+    const struct ragged *r, size_t H, size_t G, size_t E);
 
 /* ---- losses (loss.c, selfsim.c) ---- */
 

@@ -76,6 +76,7 @@ struct params {
     size_t n_tensors;
     struct tensor *tensor; /* in the order of the block: embedding, layers, norm, head (unless tied) */
     void *base;            /* what the block was allocated as */
+    bf16 *half;            /* the block as bfloat16, for products (params_half); else NULL */
     float *embed;          /* (V, D) */
     struct model_layer *layer;
     float *norm; /* (D) */
@@ -86,6 +87,8 @@ size_t params_count(const struct model_config *c);
 /* Zeroed parameters of that shape (also used for gradients and moments). */
 enum status params_new(struct params **out, const struct model_config *c, struct err *err);
 void params_free(struct params *p);
+/* Makes p->half, and brings it up to date. SYSTEM. */
+enum status params_half(struct params *p, struct err *err);
 
 struct model {
     struct model_config config;
@@ -157,6 +160,9 @@ struct sft_options {
     double lambda;                     /* weight of the self-similarity loss */
     uint64_t valid_every;              /* steps */
     uint64_t valid_max;                /* examples of a task in a validation, about; 0 for all */
+    bool half;                         /* products of bfloat16 */
+    bool half_moments;                 /* moments of bfloat16 */
+    bool recompute;                    /* activations are computed again for the backward pass: less memory */
 };
 
 /* Tokens of one modality and the cosines (K,K) of what they stand for; both borrowed by sft_new. */
@@ -178,8 +184,10 @@ struct sft_log {
 void sft_log_put(struct rec_writer *w, const struct sft_log *l);
 
 struct sft;
-/* Everything but m is borrowed too; m->params are what is trained. Memory: 5 float32 a parameter and the activations of
- * a micro-batch. */
+/*
+ * Everything but m is borrowed too; m->params are what is trained. Memory: 16 bytes a parameter (weights, gradient, two
+ * moments), 2 more with products of bfloat16, 4 fewer with such moments; and the activations of a micro-batch.
+ */
 enum status sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
     const struct selfsim_target *target, size_t n_targets, struct err *err);
 void sft_free(struct sft *t);
@@ -189,10 +197,10 @@ uint64_t sft_step_total(const struct sft *t);
 enum status sft_step(struct sft *t, struct err *err);
 /* Whether validation is due after the step just done; it is never if there is nothing to validate with. */
 bool sft_valid_due(const struct sft *t);
-/* Validates and keeps the weights if they are the best so far. */
+/* Validates. Where that was the best so far, sft_best_step is the step just done: its weights are to be kept now. */
 enum status sft_validate(struct sft *t, struct err *err);
-/* The weights to keep: those of lowest validation loss, or the last where nothing was validated. */
-const struct params *sft_result(const struct sft *t, uint64_t *step);
+/* The step of lowest validation loss; false before the first validation. */
+bool sft_best_step(uint64_t *step, const struct sft *t);
 /* All lines so far, those before a resume included. */
 const struct sft_log *sft_log(size_t *n, const struct sft *t);
 
@@ -201,6 +209,20 @@ enum status sft_checkpoint(const char *path, const struct sft *t, struct err *er
 /* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting
  * model are others. */
 enum status sft_resume(struct sft *t, const char *path, struct err *err);
+
+/*
+ * Weights that a run has kept so far (kept.c): files PREFIX.best-STEP, since a second copy in memory would not fit
+ * beside a large model. That of the best step which a checkpoint names is there if kept_forget is called only once a
+ * checkpoint that names a later one is written.
+ */
+enum status kept_save(const char *prefix, uint64_t step, const struct params *p, struct err *err);
+/* Deletes all but that of step; UINT64_MAX: all. IO. */
+enum status kept_forget(const char *prefix, uint64_t step, struct err *err);
+/* DATA if it is not there, or not of this size. */
+enum status kept_check(const char *prefix, uint64_t step, const struct model_config *c, struct err *err);
+enum status kept_load(
+    struct params **out, const char *prefix, uint64_t step, const struct model_config *c, struct err *err);
+
 /* ---- beginnings (init.c) ---- */
 
 /*

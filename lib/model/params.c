@@ -9,6 +9,7 @@
 
 #define PER_LAYER 9
 #define ALIGN 64
+#define PIECE ((size_t)1 << 14) /* numbers that a thread packs at a time */
 
 /* Walks the table: each tensor is added to out (where that is not NULL) and, where base is not NULL, given its place in
  * the block. */
@@ -118,12 +119,24 @@ params_new(struct params **out, const struct model_config *c, struct err *err)
     return OK;
 }
 
+enum status
+params_half(struct params *p, struct err *err)
+{
+    if (p->half == NULL && (p->half = malloc(p->count * sizeof *p->half)) == NULL)
+        return err_memory(err);
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(p->count))
+    for (size_t i = 0; i < p->count; i += PIECE)
+        bf16_pack(p->half + i, p->block + i, p->count - i < PIECE ? p->count - i : PIECE);
+    return OK;
+}
+
 void
 params_free(struct params *p)
 {
     if (p == NULL)
         return;
     free(p->base);
+    free(p->half);
     free(p->layer);
     free(p->tensor);
     free(p);

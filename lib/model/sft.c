@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/adam.h"
-
 #define MICRO 2048
 
 /* ---- memory ---- */
@@ -63,6 +61,7 @@ static enum status
 allocate_scratch(struct sft *t, struct err *err)
 {
     size_t n, selfsim_floats = 1;
+    enum status st;
 
     t->micro = t->d->longest > MICRO ? t->d->longest : MICRO;
     t->max_pick = t->o.batch_tokens > 0 ? t->o.batch_tokens + 1 : t->o.batch;
@@ -80,23 +79,24 @@ allocate_scratch(struct sft *t, struct err *err)
         (t->row_task = calloc(n, sizeof *t->row_task)) == NULL ||
         (t->selfsim = aligned_alloc(64, (selfsim_floats * sizeof(float) + 63) / 64 * 64)) == NULL)
         return err_memory(err);
-    return acts_new(&t->acts, &t->m->config, n, t->d->longest, true, err);
+    if (t->o.half && (st = params_half(t->m->params, err)) != OK)
+        return st;
+    return acts_new(&t->acts, &t->m->config, n, t->d->longest,
+        ACTS_BACKWARD | (t->o.half ? ACTS_HALF : 0U) | (t->o.recompute ? ACTS_RECOMPUTE : 0U), err);
 }
 
 static enum status
 allocate(struct sft *t, struct err *err)
 {
-    const struct model_config *c = &t->m->config;
     enum status st;
 
     for (int k = 0; k < TASKS; k++)
         if ((st = draw_init(&t->draw[k], t->d, (enum sft_task)k, t->o.seed, err)) != OK)
             return st;
-    for (size_t i = 0; i < t->d->n && t->best == NULL; i++)
-        if (t->d->example[i].valid && t->d->example[i].n > 0 && (st = params_new(&t->best, c, err)) != OK)
-            return st;
-    if ((st = params_new(&t->grads, c, err)) != OK || (st = params_new(&t->moment1, c, err)) != OK ||
-        (st = params_new(&t->moment2, c, err)) != OK)
+    for (size_t i = 0; i < t->d->n && !t->has_valid; i++)
+        t->has_valid = t->d->example[i].valid && t->d->example[i].n > 0;
+    if ((st = params_new(&t->grads, &t->m->config, err)) != OK ||
+        (st = moments_init(&t->moments, t->grads->count, t->o.half_moments, err)) != OK)
         return st;
     return allocate_scratch(t, err);
 }
@@ -137,9 +137,7 @@ sft_free(struct sft *t)
         return;
     for (int k = 0; k < TASKS; k++)
         draw_fini(&t->draw[k]);
-    params_free(t->moment1);
-    params_free(t->moment2);
-    params_free(t->best);
+    moments_fini(&t->moments);
     params_free(t->grads);
     acts_free(t->acts);
     free(t->log);
@@ -277,6 +275,7 @@ sft_step(struct sft *t, struct err *err)
 {
     struct sft_log l = {.step = t->step + 1, .rate = adam_rate(&t->o, t->step + 1, t->steps)};
     size_t n = draw_batch(t);
+    enum status st;
 
     memset(t->grads->block, 0, t->grads->count * sizeof(float));
     t->tokens += run_examples(l.task, t, t->grads, n);
@@ -284,10 +283,12 @@ sft_step(struct sft *t, struct err *err)
     l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
     l.norm = adam_norm(t->grads);
     l.tokens = t->tokens;
+    if ((st = acts_status(t->acts, err)) != OK)
+        return st;
     if (!isfinite(l.loss) || !isfinite(l.norm))
         return err_set(
             err, DATA, "step %ju: the loss is not finite; a lower --rate or --clip may help", (uintmax_t)l.step);
-    adam_step(t->m->params, t->moment1, t->moment2, t->grads, &t->o, l.step, l.rate,
+    adam_step(t->m->params, &t->moments, t->grads, &t->o, l.step, l.rate,
         t->o.clip > 0 && l.norm > t->o.clip ? t->o.clip / l.norm : 1);
     t->step++;
     return sft_log_add(t, &l, err);
@@ -296,7 +297,7 @@ sft_step(struct sft *t, struct err *err)
 bool
 sft_valid_due(const struct sft *t)
 {
-    return t->best != NULL && (t->step % t->o.valid_every == 0 || t->step == t->steps);
+    return t->has_valid && (t->step % t->o.valid_every == 0 || t->step == t->steps);
 }
 
 /* The examples of a validation: of each task every example, or each stride-th in the order of ids. */
@@ -325,25 +326,25 @@ sft_validate(struct sft *t, struct err *err)
         .valid = true,
         .rate = adam_rate(&t->o, t->step > 0 ? t->step : 1, t->steps),
         .tokens = t->tokens};
+    enum status st;
 
     (void)run_examples(l.task, t, NULL, pick_valid(t));
     l.selfsim = run_selfsim(t, NULL);
     l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
+    if ((st = acts_status(t->acts, err)) != OK)
+        return st;
     if (l.loss < t->best_loss) {
         t->best_loss = l.loss;
         t->best_step = t->step;
-        memcpy(t->best->block, t->m->params->block, t->best->count * sizeof(float));
     }
     return sft_log_add(t, &l, err);
 }
 
-const struct params *
-sft_result(const struct sft *t, uint64_t *step)
+bool
+sft_best_step(uint64_t *step, const struct sft *t)
 {
-    bool kept = t->best_step != NEVER;
-
-    *step = kept ? t->best_step : t->step;
-    return kept ? t->best : t->m->params;
+    *step = t->best_step;
+    return t->best_step != NEVER;
 }
 
 uint64_t

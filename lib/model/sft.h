@@ -5,6 +5,7 @@
 #ifndef SFT_H
 #define SFT_H
 
+#include "model/adam.h"
 #include "model/dataset.h"
 #include "model/transformer.h"
 
@@ -21,11 +22,13 @@ struct sft {
     /* What a checkpoint holds. */
     uint64_t step, tokens;
     struct draw draw[TASKS];
-    struct params *moment1, *moment2, *best; /* best is NULL without validation examples */
-    uint64_t best_step;                      /* NEVER before the first validation */
+    struct moments moments;
+    uint64_t best_step; /* NEVER before the first validation */
     double best_loss;
     struct sft_log *log;
     size_t n_log, cap_log;
+
+    bool has_valid; /* there are examples to validate with */
 
     /* Scratch. */
     struct params *grads;

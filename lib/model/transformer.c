@@ -6,7 +6,10 @@
  * Projections that read the same rows lie behind each other in the block of parameters, so that queries, keys and
  * values are one product, and gate and up another. About 6 operations a parameter and token forward and backward,
  * besides attention and the head, which only trained rows pay. Memory a token and layer: 5D + 2HE + 2GE + 3F floats
- * (without backward one layer's).
+ * (without backward one layer's; recomputed, D floats and one layer's).
+ *
+ * With bfloat16 the products alone are of it: they read rounded copies of weights and activations and sum in float32,
+ * in which all else is computed; what is kept for the backward pass of norms, attention and SwiGLU is the copy.
  */
 #include "model/transformer.h"
 
@@ -18,33 +21,42 @@
 #define HEAD_ROWS_MIN 16
 #define HEAD_ROWS_MAX 512
 
+/* What a product will read: with bfloat16 that is h, and f is scratch that all layers share; else h is NULL. */
+struct both {
+    float *f;
+    bf16 *h;
+};
+
 struct layer_acts {
-    float *x;   /* (T,D) what comes in */
-    float *n1;  /* (T,D) its norm */
-    float *r1;  /* (T) and 1 / rms */
-    float *qkv; /* (T,(H+2G)E) turned */
-    float *att; /* (T,HE) */
-    float *lse; /* (T,H) */
-    float *mid; /* (T,D) after attention */
-    float *n2;  /* (T,D) */
-    float *r2;  /* (T) */
-    float *gu;  /* (T,2F) gate and up; their gradient afterwards */
-    float *act; /* (T,F) */
+    float *x;        /* (T,D) what comes in */
+    struct both n1;  /* (T,D) its norm */
+    float *r1;       /* (T) and 1 / rms */
+    float *qkv;      /* (T,(H+2G)E) turned */
+    struct both att; /* (T,HE) */
+    float *lse;      /* (T,H) */
+    float *mid;      /* (T,D) after attention */
+    struct both n2;  /* (T,D) */
+    float *r2;       /* (T) */
+    float *gu;       /* (T,2F) gate and up; their gradient afterwards */
+    struct both act; /* (T,F) */
 };
 
 struct acts {
     struct model_config c;
-    size_t T, longest, head_rows;
-    bool backward;
+    size_t T, longest, head_rows; /* T and head_rows are whole PADs */
+    bool backward, half, recompute;
+    struct mul16 *m; /* NULL without half */
     void *base;
-    struct layer_acts *layer;                      /* without backward all L are the same memory */
+    struct layer_acts *layer;                      /* but for x, L times the same memory unless all of it is kept */
     float *out;                                    /* (T,D) after the last layer */
     float *cosine, *sine;                          /* (longest, E/2) */
     uint32_t *pos;                                 /* (T) */
     float *attention;                              /* scratch */
-    float *hx, *hn, *hr, *logits;                  /* the head's rows: (rows,D), (rows,D), (rows), (rows,V) */
+    float *hx, *hr, *logits;                       /* the head's rows: (rows,D), (rows), (rows,V) */
+    struct both hn;                                /* (rows,D) */
     float *dhx, *dhn;                              /* (rows,D) */
     float *dx, *dn, *datt, *dqkv, *dact, *partial; /* (T,D), (T,D), (T,HE), (T,(H+2G)E), (T,F), (norm_partials,D) */
+    bf16 *dx16, *dqkv16, *dgu16, *dlogits16;       /* the same of gradients: (T,D), (T,(H+2G)E), (T,2F), (rows,V) */
 };
 
 /* ---- memory ---- */
@@ -68,21 +80,51 @@ carve(struct carver *v, size_t rows, size_t floats)
     return v->base == NULL || v->overflow ? NULL : v->base + at;
 }
 
-static void
-carve_layer(struct layer_acts *l, struct carver *v, const struct model_config *c, size_t T)
+static bf16 *
+carve16(struct carver *v, size_t rows, size_t numbers)
 {
-    size_t q = (c->H + 2 * c->G) * c->E;
+    return carve(v, rows, (numbers + 1) / 2);
+}
 
-    l->n1 = carve(v, T, c->D);
+/* shared: scratch for the float32 of it, the same for all layers. */
+static struct both
+carve_both(struct carver *v, const struct acts *a, float *shared, size_t rows, size_t numbers)
+{
+    if (!a->half)
+        return (struct both){carve(v, rows, numbers), NULL};
+    return (struct both){shared, carve16(v, rows, numbers)};
+}
+
+static void
+carve_layer(struct layer_acts *l, struct carver *v, const struct acts *a, const struct layer_acts *shared)
+{
+    const struct model_config *c = &a->c;
+    size_t T = a->T;
+
+    l->n1 = carve_both(v, a, shared->n1.f, T, c->D);
     l->r1 = carve(v, T, 1);
-    l->qkv = carve(v, T, q);
-    l->att = carve(v, T, c->H * c->E);
+    l->qkv = carve(v, T, (c->H + 2 * c->G) * c->E);
+    l->att = carve_both(v, a, shared->att.f, T, c->H * c->E);
     l->lse = carve(v, T, c->H);
     l->mid = carve(v, T, c->D);
-    l->n2 = carve(v, T, c->D);
+    l->n2 = carve_both(v, a, shared->n1.f, T, c->D);
     l->r2 = carve(v, T, 1);
     l->gu = carve(v, T, 2 * c->F);
-    l->act = carve(v, T, c->F);
+    l->act = carve_both(v, a, shared->act.f, T, c->F);
+}
+
+/* The float32 of what is kept as bfloat16. */
+static struct layer_acts
+carve_shared(struct carver *v, const struct acts *a)
+{
+    struct layer_acts l = {0};
+
+    if (a->half) {
+        l.n1.f = carve(v, a->T, a->c.D);
+        l.att.f = carve(v, a->T, a->c.H * a->c.E);
+        l.act.f = carve(v, a->T, a->c.F);
+    }
+    return l;
 }
 
 static void
@@ -98,6 +140,12 @@ carve_backward(struct acts *a, struct carver *v)
     a->dqkv = carve(v, a->T, (c->H + 2 * c->G) * c->E);
     a->dact = carve(v, a->T, c->F);
     a->partial = carve(v, norm_partials(a->T), c->D);
+    if (!a->half)
+        return;
+    a->dx16 = carve16(v, a->T, c->D);
+    a->dqkv16 = carve16(v, a->T, (c->H + 2 * c->G) * c->E);
+    a->dgu16 = carve16(v, a->T, 2 * c->F);
+    a->dlogits16 = carve16(v, a->head_rows, c->V);
 }
 
 static void
@@ -105,13 +153,15 @@ carve_all(struct acts *a, struct carver *v)
 {
     const struct model_config *c = &a->c;
     struct ragged r = {0, NULL, a->longest};
+    struct layer_acts shared;
 
     v->n = 0;
+    shared = carve_shared(v, a);
     for (size_t i = 0; i < c->L; i++) {
         struct layer_acts *l = &a->layer[i];
 
-        if (a->backward || i == 0)
-            carve_layer(l, v, c, a->T);
+        if ((a->backward && !a->recompute) || i == 0)
+            carve_layer(l, v, a, &shared);
         else
             *l = a->layer[0];
         /* Without a backward pass two residual streams take turns. */
@@ -123,7 +173,7 @@ carve_all(struct acts *a, struct carver *v)
     a->pos = carve(v, a->T, 1);
     a->attention = carve(v, 1, attention_scratch(&r, c->E, num_threads()));
     a->hx = carve(v, a->head_rows, c->D);
-    a->hn = carve(v, a->head_rows, c->D);
+    a->hn = carve_both(v, a, shared.n1.f, a->head_rows, c->D);
     a->hr = carve(v, a->head_rows, 1);
     a->logits = carve(v, a->head_rows, c->V);
     if (a->backward)
@@ -134,10 +184,14 @@ static enum status
 acts_allocate(struct acts *a, struct err *err)
 {
     struct carver v = {0};
+    enum status st;
 
     a->head_rows = HEAD_LOGITS / a->c.V;
     a->head_rows = a->head_rows < HEAD_ROWS_MIN ? HEAD_ROWS_MIN : a->head_rows;
     a->head_rows = a->head_rows > HEAD_ROWS_MAX ? HEAD_ROWS_MAX : a->head_rows;
+    a->head_rows = padded(a->head_rows < a->T ? a->head_rows : a->T);
+    if (a->half && (st = mul16_new(&a->m, err)) != OK)
+        return st;
     if ((a->layer = calloc(a->c.L, sizeof *a->layer)) == NULL)
         return err_memory(err);
     carve_all(a, &v);
@@ -151,7 +205,7 @@ acts_allocate(struct acts *a, struct err *err)
 }
 
 enum status
-acts_new(struct acts **out, const struct model_config *c, size_t T, size_t longest, bool backward, struct err *err)
+acts_new(struct acts **out, const struct model_config *c, size_t T, size_t longest, unsigned kind, struct err *err)
 {
     struct acts *a = calloc(1, sizeof *a);
     enum status st = OK;
@@ -159,7 +213,12 @@ acts_new(struct acts **out, const struct model_config *c, size_t T, size_t longe
     *out = NULL;
     if (a == NULL)
         return err_memory(err);
-    *a = (struct acts){.c = *c, .T = T, .longest = longest, .backward = backward};
+    *a = (struct acts){.c = *c,
+        .T = padded(T),
+        .longest = longest,
+        .backward = (kind & ACTS_BACKWARD) != 0,
+        .half = (kind & ACTS_HALF) != 0,
+        .recompute = (kind & ACTS_RECOMPUTE) != 0};
     if ((st = acts_allocate(a, err)) != OK) {
         acts_free(a);
         return st;
@@ -173,51 +232,86 @@ acts_free(struct acts *a)
 {
     if (a == NULL)
         return;
+    mul16_free(a->m);
     free(a->base);
     free(a->layer);
     free(a);
 }
 
+enum status
+acts_status(const struct acts *a, struct err *err)
+{
+    return a->m == NULL ? OK : mul16_status(a->m, err);
+}
+
 /* ---- forward ---- */
 
+static struct operand
+weight(const struct params *p, const float *w)
+{
+    return (struct operand){w, p->half == NULL ? NULL : p->half + (w - p->block)};
+}
+
+static struct operand
+kept(struct both x)
+{
+    return (struct operand){x.f, x.h};
+}
+
+/* All of a layer but its last product. */
 static void
-layer_forward(
-    float *out, struct acts *a, struct layer_acts *l, const struct model_layer *w, const struct ragged *r, size_t T)
+layer_inside(struct acts *a, struct layer_acts *l, const struct params *p, size_t i, const struct ragged *r, size_t T)
 {
     const struct model_config *c = &a->c;
+    const struct model_layer *w = &p->layer[i];
     size_t D = c->D, F = c->F, q = c->H * c->E, n = (c->H + 2 * c->G) * c->E;
 
     assert(w->wk == w->wq + q * D && w->wv == w->wk + c->G * c->E * D && w->w_up == w->w_gate + F * D);
-    norm_forward(l->n1, l->r1, l->x, w->attn_norm, c->norm_eps, T, D);
-    linear_forward(l->qkv, l->n1, w->wq, T, n, D, 0);
+    norm_forward(l->n1.f, l->n1.h, l->r1, l->x, w->attn_norm, c->norm_eps, T, D);
+    linear_forward(l->qkv, kept(l->n1), weight(p, w->wq), T, n, D, 0, a->m);
     rope_forward(l->qkv, n, c->H + c->G, a->cosine, a->sine, a->pos, T, c->E);
-    attention_forward(l->att, l->lse, a->attention, l->qkv, r, c->H, c->G, c->E);
+    attention_forward(l->att.f, l->lse, a->attention, l->qkv, r, c->H, c->G, c->E);
+    if (l->att.h != NULL)
+        half_rows(l->att.h, l->att.f, T, q);
     memcpy(l->mid, l->x, T * D * sizeof *l->mid);
-    linear_forward(l->mid, l->att, w->wo, T, D, q, 1);
-    norm_forward(l->n2, l->r2, l->mid, w->ffn_norm, c->norm_eps, T, D);
-    linear_forward(l->gu, l->n2, w->w_gate, T, 2 * F, D, 0);
-    swiglu_forward(l->act, l->gu, T, F);
-    memcpy(out, l->mid, T * D * sizeof *out);
-    linear_forward(out, l->act, w->w_down, T, D, F, 1);
+    linear_forward(l->mid, kept(l->att), weight(p, w->wo), T, D, q, 1, a->m);
+    norm_forward(l->n2.f, l->n2.h, l->r2, l->mid, w->ffn_norm, c->norm_eps, T, D);
+    linear_forward(l->gu, kept(l->n2), weight(p, w->w_gate), T, 2 * F, D, 0, a->m);
+    swiglu_forward(l->act.f, l->act.h, l->gu, T, F);
 }
 
 void
 transformer_forward(struct acts *a, const struct params *p, const int32_t *id, const struct ragged *r)
 {
-    size_t T = r->start[r->n], L = a->c.L;
+    size_t T = r->start[r->n], L = a->c.L, D = a->c.D;
 
-    assert(T <= a->T && r->longest <= a->longest);
+    assert(a->half == (p->half != NULL) && T <= a->T && r->longest <= a->longest);
     for (size_t s = 0; s < r->n; s++)
         for (uint32_t t = r->start[s]; t < r->start[s + 1]; t++)
             a->pos[t] = t - r->start[s];
     embed_forward(a->layer[0].x, p->embed, id, T, a->c.D);
-    for (size_t i = 0; i < L; i++)
-        layer_forward(i + 1 < L ? a->layer[i + 1].x : a->out, a, &a->layer[i], &p->layer[i], r, T);
+    for (size_t i = 0; i < L; i++) {
+        struct layer_acts *l = &a->layer[i];
+        float *out = i + 1 < L ? a->layer[i + 1].x : a->out;
+
+        layer_inside(a, l, p, i, r, T);
+        memcpy(out, l->mid, T * D * sizeof *out);
+        linear_forward(out, kept(l->act), weight(p, p->layer[i].w_down), T, D, a->c.F, 1, a->m);
+    }
     if (a->backward)
         memset(a->dx, 0, T * a->c.D * sizeof *a->dx);
 }
 
 /* ---- the head ---- */
+
+/* A gradient as an operand: converted where products are of bfloat16. */
+static struct operand
+gradient(const struct acts *a, bf16 *half, const float *dy, size_t T, size_t N)
+{
+    if (a->half)
+        half_rows(half, dy, T, N);
+    return (struct operand){dy, a->half ? half : NULL};
+}
 
 /* Logits of at most head_rows rows. */
 static void
@@ -227,8 +321,8 @@ logits_forward(float *logits, struct acts *a, const struct params *p, const uint
 
     for (size_t i = 0; i < n; i++)
         memcpy(a->hx + i * D, a->out + row[i] * D, D * sizeof *a->hx);
-    norm_forward(a->hn, a->hr, a->hx, p->norm, a->c.norm_eps, n, D);
-    linear_forward(logits, a->hn, p->head, n, a->c.V, D, 0);
+    norm_forward(a->hn.f, a->hn.h, a->hr, a->hx, p->norm, a->c.norm_eps, n, D);
+    linear_forward(logits, kept(a->hn), weight(p, p->head), n, a->c.V, D, 0, a->m);
 }
 
 void
@@ -252,7 +346,8 @@ head_loss(float *loss, struct acts *a, struct params *grads, const struct params
         cross_entropy(loss + i, a->logits, target + i, scale + i, m, V);
         if (grads == NULL)
             continue;
-        linear_backward(a->dhn, grads->head, a->logits, a->hn, p->head, m, V, D);
+        linear_backward(a->dhn, grads->head, gradient(a, a->dlogits16, a->logits, m, V), kept(a->hn),
+            weight(p, p->head), m, V, D, a->m);
         memset(a->dhx, 0, m * D * sizeof *a->dhx);
         norm_backward(a->dhx, grads->norm, a->partial, a->dhn, a->hx, a->hr, p->norm, m, D);
         for (size_t j = 0; j < m; j++)
@@ -264,20 +359,22 @@ head_loss(float *loss, struct acts *a, struct params *grads, const struct params
 
 /* dx, the gradient of what the layer gave, becomes that of what came in. */
 static void
-layer_backward(struct acts *a, struct model_layer *g, struct layer_acts *l, const struct model_layer *w,
-    const struct ragged *r, size_t T)
+layer_backward(struct acts *a, struct model_layer *g, struct layer_acts *l, const struct params *p,
+    const struct model_layer *w, const struct ragged *r, size_t T)
 {
     const struct model_config *c = &a->c;
     size_t D = c->D, F = c->F, q = c->H * c->E, n = (c->H + 2 * c->G) * c->E;
 
-    linear_backward(a->dact, g->w_down, a->dx, l->act, w->w_down, T, D, F);
-    swiglu_backward(l->gu, a->dact, l->gu, T, F);
-    linear_backward(a->dn, g->w_gate, l->gu, l->n2, w->w_gate, T, 2 * F, D);
+    linear_backward(
+        a->dact, g->w_down, gradient(a, a->dx16, a->dx, T, D), kept(l->act), weight(p, w->w_down), T, D, F, a->m);
+    swiglu_backward(l->gu, a->dgu16, a->dact, l->gu, T, F);
+    linear_backward(
+        a->dn, g->w_gate, (struct operand){l->gu, a->dgu16}, kept(l->n2), weight(p, w->w_gate), T, 2 * F, D, a->m);
     norm_backward(a->dx, g->ffn_norm, a->partial, a->dn, l->mid, l->r2, w->ffn_norm, T, D);
-    linear_backward(a->datt, g->wo, a->dx, l->att, w->wo, T, D, q);
-    attention_backward(a->dqkv, a->attention, a->datt, l->att, l->lse, l->qkv, r, c->H, c->G, c->E);
+    linear_backward(a->datt, g->wo, gradient(a, a->dx16, a->dx, T, D), kept(l->att), weight(p, w->wo), T, D, q, a->m);
+    attention_backward(a->dqkv, a->attention, a->datt, l->lse, l->qkv, r, c->H, c->G, c->E);
     rope_backward(a->dqkv, n, c->H + c->G, a->cosine, a->sine, a->pos, T, c->E);
-    linear_backward(a->dn, g->wq, a->dqkv, l->n1, w->wq, T, n, D);
+    linear_backward(a->dn, g->wq, gradient(a, a->dqkv16, a->dqkv, T, n), kept(l->n1), weight(p, w->wq), T, n, D, a->m);
     norm_backward(a->dx, g->attn_norm, a->partial, a->dn, l->x, l->r1, w->attn_norm, T, D);
 }
 
@@ -288,8 +385,12 @@ transformer_backward(
     size_t T = r->start[r->n];
 
     assert(a->backward);
-    for (size_t i = a->c.L; i-- > 0;)
-        layer_backward(a, &grads->layer[i], &a->layer[i], &p->layer[i], r, T);
+    for (size_t i = a->c.L; i-- > 0;) {
+        /* What the last layer left is still there. */
+        if (a->recompute && i + 1 < a->c.L)
+            layer_inside(a, &a->layer[i], p, i, r, T);
+        layer_backward(a, &grads->layer[i], &a->layer[i], p, &p->layer[i], r, T);
+    }
     embed_backward(grads->embed, a->dx, id, T, a->c.D);
 }
 
@@ -308,7 +409,7 @@ model_logits(float *logits, const struct model *m, const int32_t *ids, size_t T,
         return OK;
     if ((row = malloc(T * sizeof *row)) == NULL)
         st = err_memory(err);
-    else if ((st = acts_new(&a, &m->config, T, T, false, err)) == OK) {
+    else if ((st = acts_new(&a, &m->config, T, T, 0, err)) == OK) {
         for (size_t t = 0; t < T; t++)
             row[t] = (uint32_t)t;
         transformer_forward(a, m->params, ids, &r);

@@ -13,10 +13,18 @@
 /* All that a forward and backward pass over at most T tokens writes to: one block, cut up by a table. */
 struct acts;
 
-/* longest: of one sequence. SYSTEM. */
+enum acts_kind {
+    ACTS_BACKWARD = 1,  /* keep what transformer_backward needs */
+    ACTS_HALF = 2,      /* products of bfloat16; the parameters must have a half */
+    ACTS_RECOMPUTE = 4, /* of each layer keep the input alone, and compute the rest again for the backward pass */
+};
+/* kind: a set of these; longest: of one sequence. SYSTEM. */
 enum status acts_new(
-    struct acts **out, const struct model_config *c, size_t T, size_t longest, bool backward, struct err *err);
+    struct acts **out, const struct model_config *c, size_t T, size_t longest, unsigned kind, struct err *err);
 void acts_free(struct acts *a);
+
+/* SYSTEM if any product since acts_new failed: what was computed is then worth nothing. */
+enum status acts_status(const struct acts *a, struct err *err);
 
 /* Tokens id (start[n]) of the sequences in r through all layers but the head. */
 void transformer_forward(struct acts *a, const struct params *p, const int32_t *id, const struct ragged *r);

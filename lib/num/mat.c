@@ -18,6 +18,8 @@
 
 #include <cblas.h>
 
+#include "num/tile.h"
+
 /* ---- tiles over BLAS ---- */
 
 #define TILE_MAX 1024
@@ -32,40 +34,40 @@ cut(size_t n, size_t parts)
     return (each + 15) / 16 * 16; /* whole vectors, but for the last tile */
 }
 
-/* The tile's size, from the matrix's alone. */
-static void
-tile_size(size_t *tm, size_t *tn, size_t M, size_t N)
+struct tiles
+tiles_of(size_t M, size_t N)
 {
-    size_t rows = (M + TILE_MAX - 1) / TILE_MAX, cols = (N + TILE_MAX - 1) / TILE_MAX;
+    struct tiles t = {.rows = (M + TILE_MAX - 1) / TILE_MAX, .cols = (N + TILE_MAX - 1) / TILE_MAX};
 
-    while (rows * cols < TILES) {
-        if (M / rows >= N / cols && M / rows >= 2 * TILE_MIN)
-            rows *= 2;
-        else if (N / cols >= 2 * TILE_MIN)
-            cols *= 2;
+    while (t.rows * t.cols < TILES) {
+        if (M / t.rows >= N / t.cols && M / t.rows >= 2 * TILE_MIN)
+            t.rows *= 2;
+        else if (N / t.cols >= 2 * TILE_MIN)
+            t.cols *= 2;
         else
             break;
     }
-    *tm = cut(M, rows);
-    *tn = cut(N, cols);
+    t.m = cut(M, t.rows);
+    t.n = cut(N, t.cols);
+    t.rows = (M + t.m - 1) / t.m;
+    t.cols = (N + t.n - 1) / t.n;
+    return t;
 }
 
 void
 mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *B, size_t ldb, bool tb, size_t M,
     size_t N, size_t K, float alpha, float beta)
 {
-    size_t tm, tn, rows, cols;
+    struct tiles cuts;
 
     if (M == 0 || N == 0)
         return;
-    tile_size(&tm, &tn, M, N);
-    rows = (M + tm - 1) / tm;
-    cols = (N + tn - 1) / tn;
+    cuts = tiles_of(M, N);
     /* A region even for one tile: see threads.c. */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads_for(M *N *K))
-    for (size_t t = 0; t < rows * cols; t++) {
-        size_t i = t / cols * tm, j = t % cols * tn;
-        size_t m = M - i < tm ? M - i : tm, n = N - j < tn ? N - j : tn;
+    for (size_t t = 0; t < cuts.rows * cuts.cols; t++) {
+        size_t i = t / cuts.cols * cuts.m, j = t % cuts.cols * cuts.n;
+        size_t m = M - i < cuts.m ? M - i : cuts.m, n = N - j < cuts.n ? N - j : cuts.n;
 
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m,
             (blasint)n, (blasint)K, alpha, A + (ta ? i : i * lda), (blasint)lda, B + (tb ? j * ldb : j), (blasint)ldb,

@@ -84,6 +84,30 @@ void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t 
 void mat_chain(
     float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
+/* ---- bfloat16 (bf16.c, mul16.c) ---- */
+
+/* The upper half of a float32. */
+typedef uint16_t bf16;
+/* To the nearest, ties to even; NaN stays NaN. */
+void bf16_pack(bf16 *y, const float *x, size_t n);
+void bf16_unpack(float *y, const bf16 *x, size_t n);
+
+/*
+ * Products of bfloat16 matrices, summed in float32, over oneDNN: what it has compiled for the shapes it has met, for
+ * each of our threads. Not for two callers at once. SYSTEM where the processor cannot, or memory is short.
+ */
+struct mul16;
+enum status mul16_new(struct mul16 **out, struct err *err);
+void mul16_free(struct mul16 *m);
+/*
+ * C (M,N) = op(A) (M,K) op(B) (K,N) + beta C, beta 0 or 1, row-major; ta: A is stored (K,M); tb: B is stored (N,K). A
+ * shape that is new costs about a millisecond. Failures are kept for mul16_status, C is then worth nothing.
+ */
+void mul16(struct mul16 *m, float *C, size_t ldc, const bf16 *A, size_t lda, bool ta, const bf16 *B, size_t ldb,
+    bool tb, size_t M, size_t N, size_t K, int beta);
+/* Whether all products since mul16_new succeeded; else SYSTEM. */
+enum status mul16_status(const struct mul16 *m, struct err *err);
+
 /* ---- eigenvectors (eigen.c) ---- */
 
 /*

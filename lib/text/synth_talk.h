@@ -80,7 +80,7 @@ void ask_gather(struct talk *t, struct request *q);
 
 /* Fills the slots with what song is; typed: as the user types. Slots that stay empty are not asked for. */
 enum status say_fill_song(struct talk *t, uint32_t song, const struct request *q, bool typed, struct err *err);
-/* Appends one more sentence to what is said; nothing where there is no frame for it. *frame, unless NULL, is the one. */
+/* Appends one more sentence to what is said, of *frame unless that is NULL; nothing where there is no frame for it. */
 enum status say_sentence(struct talk *t, enum intent intent, bool typed, struct str *frame, struct err *err);
 /* Opens with a greeting or a reaction, as this user does. */
 enum status say_react(struct talk *t, struct err *err);

@@ -186,20 +186,22 @@ reset(struct rng *r)
     memset(dx, 0, sizeof dx);
 }
 
+#define X(p) ((struct operand){p, NULL})
+
 static void
 test_plain_layers(struct rng *r)
 {
     reset(r);
-    norm_forward(y, rstd, x, x + T * D, 1e-5, T, D);
+    norm_forward(y, NULL, rstd, x, x + T * D, 1e-5, T, D);
     norm_backward(dx, dx + T * D, partial, weight, x, rstd, x + T * D, T, D);
     check("norm", of_norm, x, dx, T * D + D, weighed(y, T * D));
     reset(r);
-    linear_forward(y, x, x + T * D, T, N, D, 0);
-    linear_backward(dx, dx + T * D, weight, x, x + T * D, T, N, D);
+    linear_forward(y, X(x), X(x + T * D), T, N, D, 0, NULL);
+    linear_backward(dx, dx + T * D, X(weight), X(x), X(x + T * D), T, N, D, NULL);
     check("linear", of_linear, x, dx, T * D + N * D, weighed(y, T * N));
     reset(r);
-    swiglu_forward(y, x, T, F);
-    swiglu_backward(dx, weight, x, T, F);
+    swiglu_forward(y, NULL, x, T, F);
+    swiglu_backward(dx, NULL, weight, x, T, F);
     check("swiglu", of_swiglu, x, dx, T * 2 * F, weighed(y, T * F));
     reset(r);
     embed_forward(y, x, id, T, D);
@@ -231,7 +233,7 @@ test_attention(struct rng *r)
     reset(r);
     CHECK(attention_scratch(&ragged, E, num_threads()) <= sizeof scratch / sizeof *scratch, "scratch suffices");
     attention_forward(y, lse, scratch, x, &ragged, H, G, E);
-    attention_backward(dx, scratch, weight, y, lse, x, &ragged, H, G, E);
+    attention_backward(dx, scratch, weight, lse, x, &ragged, H, G, E);
     check("attention", of_attention, x, dx, T * Q, weighed(y, T * H * E));
 }
 

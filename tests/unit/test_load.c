@@ -220,7 +220,7 @@ static void
 test_halves(void)
 {
     static const unsigned char f16[] = {0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0xff, 0x7b};
-    static const unsigned char bf16[] = {0x80, 0x3f, 0x00, 0xc0, 0x49, 0x40, 0x01, 0x00};
+    static const unsigned char half_bits[] = {0x80, 0x3f, 0x00, 0xc0, 0x49, 0x40, 0x01, 0x00};
     static const float want16[] = {1, -2, 0x1p-24F, 65504}, wantb[] = {1, -2, 3.140625F, 0x1p-133F};
     unsigned char bytes[512];
     struct safetensors *f = NULL;
@@ -232,7 +232,7 @@ test_halves(void)
               memcmp(x, want16, sizeof x) == 0,
         "float16: 1, -2, the smallest and the largest number");
     safetensors_close(f);
-    write_file("a.safetensors", bytes, build(bytes, "{" A("BF16", "[4]", "0", "8") "}", bf16, 8));
+    write_file("a.safetensors", bytes, build(bytes, "{" A("BF16", "[4]", "0", "8") "}", half_bits, 8));
     CHECK(safetensors_open(&f, path_of("a.safetensors"), &err) == OK && safetensors_read(x, f, "a", 4, 0, &err) == OK &&
               memcmp(x, wantb, sizeof x) == 0,
         "bfloat16: 1, -2, 3.140625 and a subnormal");

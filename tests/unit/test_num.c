@@ -101,6 +101,79 @@ check_rows(struct rng *r, size_t M, size_t N, size_t K, bool packed)
     free(y);
 }
 
+/* Rounded to bfloat16 and back, so that the plain product of floats is the reference. */
+static bf16 *
+half_floats(float *x, size_t n)
+{
+    bf16 *h = malloc((n + 1) * sizeof *h);
+
+    bf16_pack(h, x, n);
+    bf16_unpack(x, h, n);
+    return h;
+}
+
+static void
+check_mul16(struct mul16 *const m[2], struct rng *r, size_t M, size_t N, size_t K, bool ta, bool tb)
+{
+    float *A = random_floats(r, M * K), *B = random_floats(r, K * N), *C0 = random_floats(r, M * N);
+    float *C1 = random_floats(r, M * N), *C2 = random_floats(r, M * N);
+    bf16 *a = half_floats(A, M * K), *b = half_floats(B, K * N);
+    struct err err;
+
+    for (int beta = 0; beta < 2; beta++) {
+        memcpy(C1, C0, M * N * sizeof *C1);
+        memcpy(C2, C0, M * N * sizeof *C2);
+        num_init(1);
+        mul16(m[0], C1, N, a, ta ? M : K, ta, b, tb ? K : N, tb, M, N, K, beta);
+        num_init(2);
+        mul16(m[1], C2, N, a, ta ? M : K, ta, b, tb ? K : N, tb, M, N, K, beta);
+        CHECK(mul16_status(m[0], &err) == OK && mul16_status(m[1], &err) == OK, "mul16 %zux%zux%zu", M, N, K);
+        CHECK(worst(C1, C0, A, ta, B, tb, M, N, K, 1, beta) <= 1e-5, "mul16 %zux%zux%zu %d%d beta %d is the product", M,
+            N, K, ta, tb, beta);
+        CHECK(memcmp(C1, C2, M * N * sizeof *C1) == 0, "mul16 %zux%zux%zu: same bits for 1 and 2 threads", M, N, K);
+    }
+    free(A);
+    free(B);
+    free(C0);
+    free(C1);
+    free(C2);
+    free(a);
+    free(b);
+}
+
+static void
+test_half(void)
+{
+    /* Ties go to even; rounding may carry into the exponent; a NaN whose upper half is that of infinity stays one. */
+    static const uint32_t from[] = {
+        0x3f800000, 0x3f808000, 0x3f818000, 0x3f808001, 0x3fffffff, 0x7f7fffff, 0xff800000, 0x7f800001, 0x80000000};
+    static const bf16 to[] = {0x3f80, 0x3f80, 0x3f82, 0x3f81, 0x4000, 0x7f80, 0xff80, 0x7fc0, 0x8000};
+    static const size_t size[][3] = {{1, 1, 1}, {3, 5, 7}, {64, 33, 65}, {130, 257, 19}, {600, 70, 31}, {1, 2000, 129}};
+    struct mul16 *m[2] = {NULL, NULL};
+    struct rng r = rng_seed(7, 2);
+    struct err err;
+    float x;
+    bf16 h;
+
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+        memcpy(&x, &from[i], sizeof x);
+        bf16_pack(&h, &x, 1);
+        CHECK(h == to[i], "bf16_pack %08x is %04x, got %04x", (unsigned)from[i], (unsigned)to[i], (unsigned)h);
+    }
+    num_init(1);
+    if (mul16_new(&m[0], &err) != OK) {
+        CHECK(strstr(err.text, "no bfloat16 products") != NULL, "mul16_new: %s", err.text);
+        return;
+    }
+    num_init(2);
+    CHECK(mul16_new(&m[1], &err) == OK, "mul16_new");
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+        for (int t = 0; t < 4; t++)
+            check_mul16(m, &r, size[i][0], size[i][1], size[i][2], t & 1, t & 2);
+    mul16_free(m[0]);
+    mul16_free(m[1]);
+}
+
 static void
 test_products(void)
 {
@@ -188,6 +261,8 @@ main(void)
     CHECK(num_threads() == 2, "num_threads");
     CHECK(strncmp(num_about(), "OpenBLAS 0.", 11) == 0, "num_about: %s", num_about());
     test_products();
+    test_half();
+    num_init(2);
     test_hash();
     test_rng();
     test_vectors();

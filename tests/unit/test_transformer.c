@@ -101,7 +101,8 @@ doubles(const float *x, size_t n)
 }
 
 static double
-our_gradient(struct params *g, const struct model_config *c, const struct params *p, const struct batch *b, int threads)
+our_gradient(struct params *g, const struct model_config *c, const struct params *p, const struct batch *b, int threads,
+    unsigned kind)
 {
     struct acts *a = NULL;
     struct err err;
@@ -110,10 +111,11 @@ our_gradient(struct params *g, const struct model_config *c, const struct params
 
     num_init(threads);
     memset(g->block, 0, g->count * sizeof *g->block);
-    CHECK(acts_new(&a, c, TOKENS, 80, true, &err) == OK, "memory for a batch");
+    CHECK(acts_new(&a, c, TOKENS, 80, ACTS_BACKWARD | kind, &err) == OK, "memory for a batch");
     transformer_forward(a, p, b->id, &b->r);
     head_loss(loss, a, g, p, b->row, b->target, b->scale, b->n);
     transformer_backward(a, g, p, b->id, &b->r);
+    CHECK(acts_status(a, &err) == OK, "products");
     acts_free(a);
     for (size_t i = 0; i < b->n; i++)
         sum += (double)(b->scale[i] * loss[i]);
@@ -179,6 +181,38 @@ check_logits(const struct params *p, const struct model_config *c, const struct 
     free(w);
 }
 
+/* With bfloat16 the gradient g of float32 is met up to rounding, a tensor at a time; bits depend on nothing else. */
+static void
+check_half(struct params *p, const struct params *g, const struct model_config *c, const struct batch *b, double loss)
+{
+    struct params *h1 = NULL, *h2 = NULL;
+    struct err err;
+    struct mul16 *m = NULL;
+    double half;
+
+    if (mul16_new(&m, &err) != OK) {
+        CHECK(strstr(err.text, "no bfloat16 products") != NULL, "mul16_new: %s", err.text);
+        return;
+    }
+    mul16_free(m);
+    CHECK(params_half(p, &err) == OK && params_new(&h1, c, &err) == OK && params_new(&h2, c, &err) == OK, "memory");
+    half = our_gradient(h1, c, p, b, 1, ACTS_HALF);
+    NEAR(half, loss, 2e-2 * loss, "loss with bfloat16");
+    CHECK(half != loss, "bfloat16 was used");
+    CHECK(our_gradient(h2, c, p, b, 2, ACTS_HALF | ACTS_RECOMPUTE) == half &&
+              memcmp(h1->block, h2->block, h1->count * sizeof(float)) == 0,
+        "bfloat16: same gradient bits for 1 and 2 threads, and with activations computed again");
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        const float *x = g->tensor[i].p, *y = h1->tensor[i].p;
+        size_t n = g->tensor[i].count;
+        double cosine = (double)vec_dot(x, y, n) / (vec_norm(x, n) * vec_norm(y, n));
+
+        CHECK(cosine > 0.995, "bfloat16: gradient of %s: cosine to that of float32 %.5f", g->tensor[i].name, cosine);
+    }
+    params_free(h1);
+    params_free(h2);
+}
+
 int
 main(void)
 {
@@ -193,14 +227,18 @@ main(void)
             "parameters");
         randomise(p);
         batch_make(&b, c->V);
-        loss = our_gradient(g1, c, p, &b, 1);
+        loss = our_gradient(g1, c, p, &b, 1, 0);
         w = doubles(p->block, p->count);
         NEAR(loss, ref_loss(w, c, &b), 1e-5, "loss of an independent model");
-        CHECK(our_gradient(g2, c, p, &b, 2) == loss && memcmp(g1->block, g2->block, g1->count * sizeof(float)) == 0,
+        CHECK(our_gradient(g2, c, p, &b, 2, 0) == loss && memcmp(g1->block, g2->block, g1->count * sizeof(float)) == 0,
             "same gradient bits for 1 and 2 threads");
+        CHECK(our_gradient(g2, c, p, &b, 2, ACTS_RECOMPUTE) == loss &&
+                  memcmp(g1->block, g2->block, g1->count * sizeof(float)) == 0,
+            "same gradient bits with activations computed again");
         check_gradient(p, g1, c, &b);
         check_logits(p, c, &b);
         free(w);
+        check_half(p, g1, c, &b, loss);
         params_free(p);
         params_free(g1);
         params_free(g2);
