@@ -15,6 +15,7 @@ struct options {
     bool decide, greedy, no_response, plain, unmasked;
     const char *modality, *model;
     double penalty, temperature, top_p;
+    int weights; /* enum packing */
 };
 
 static const struct opt table[] = {
@@ -33,6 +34,7 @@ static const struct opt table[] = {
     OPT_REAL(
         0, "top-p", struct options, top_p, "P", "0.9", 1e-6, 1, "draw from the likeliest tokens with this probability"),
     OPT_FLAG(0, "unmasked", struct options, unmasked, "allow every token: what is no track is marked malformed"),
+    OPT_ENUM(0, "weights", struct options, weights, "f32", "f32|bf16|q8", "of matrices, in memory"),
     OPT_END,
 };
 
@@ -125,7 +127,7 @@ start(struct gen *g, struct err *err)
     g->out = calloc(g->batch, sizeof *g->out);
     if (g->rec == NULL || g->request == NULL || g->out == NULL)
         return err_memory(err);
-    return decoder_new(&g->decoder, g->model, err);
+    return decoder_new(&g->decoder, g->model, (enum packing)o->weights, err);
 }
 
 /* ---- records ---- */

@@ -95,24 +95,24 @@ softmax(float *s, const struct row *r, const struct task *t)
 
 /* One head of one block. s is (BLOCK, width), o (BLOCK, P). */
 static void
-attend_block(float *A, const float *Q, const struct decoder *d, size_t l, size_t h, const struct row *rows,
+attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, size_t h, const struct row *rows,
     const struct task *t, float *s, float *o)
 {
     const struct model_config *c = &d->m->config;
     const struct cache *cache = rows[t->row].cache;
     size_t g = h / (c->H / c->G), ld = c->H * c->E, at = (l * c->G + g) * cache->cap, kv = c->G * c->E;
-    const float *q = Q + t->row * ld + h * c->E;
+    const float *q = Q + t->row * ldq + h * c->E;
     float scale = 1 / sqrtf((float)c->E);
 
     memset(s, 0, t->n * t->width * sizeof(float));
     memset(o, 0, t->n * d->P * sizeof(float));
-    mat_chain(s, t->width, q, ld, cache->k + at * c->E, cache->cap, t->n, t->prompt, c->E);
+    mat_chain(s, t->width, q, ldq, cache->k + at * c->E, cache->cap, t->n, t->prompt, c->E);
     for (size_t i = 0; i < t->n; i++) {
         const struct row *r = &rows[t->row + i];
         float *row = s + i * t->width;
 
         for (size_t p = 0; p < r->n_tail; p++)
-            row[t->prompt + p] = dot(q + i * ld, r->tail->kv + (p * c->L + l) * 2 * kv + g * c->E, c->E);
+            row[t->prompt + p] = dot(q + i * ldq, r->tail->kv + (p * c->L + l) * 2 * kv + g * c->E, c->E);
         for (size_t p = 0; p < t->width; p++)
             row[p] *= scale;
         softmax(row, r, t);
@@ -129,7 +129,8 @@ attend_block(float *A, const float *Q, const struct decoder *d, size_t l, size_t
 }
 
 enum status
-attend(float *A, const float *Q, const struct decoder *d, size_t l, const struct row *rows, size_t n, struct err *err)
+attend(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, const struct row *rows, size_t n,
+    struct err *err)
 {
     struct task *tasks = calloc(n, sizeof *tasks);
     size_t H = d->m->config.H, widest = 0, count = 0, each;
@@ -149,7 +150,7 @@ attend(float *A, const float *Q, const struct decoder *d, size_t l, const struct
     for (size_t i = 0; i < count * H; i++) {
         float *s = work + (size_t)omp_get_thread_num() * each;
 
-        attend_block(A, Q, d, l, i % H, rows, &tasks[i / H], s, s + BLOCK * widest);
+        attend_block(A, Q, ldq, d, l, i % H, rows, &tasks[i / H], s, s + BLOCK * widest);
     }
     free(work);
     free(tasks);

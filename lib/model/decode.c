@@ -3,13 +3,14 @@
  * Decoding: the Llama 3 forward pass (Grattafiori et al. 2024, §3.2) with keys and values kept.
  *
  * A token's row meets the others in attention only, and there in an order that its own positions set: what it gives
- * does not depend on what shares its batch, nor on the number of threads. Matrices are packed once (mat_packed_rows).
+ * does not depend on what shares its batch, nor on the number of threads. Matrices are packed once (packed.c).
  * Prompts of a batch are sorted; of each only what its neighbour does not begin with is computed, layer by layer, and
  * the rest copied. The prefix that a batch has in common is kept for the next one.
  *
  * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the weights twice (as they were
- * loaded, and packed), 2 L G E floats a position of a cache, and D + 2 H E + 2 F floats a row in flight.
+ * loaded, and packed: 4, 2 or 1.125 bytes each), 2 L G E floats a position of a cache, and D + 2 H E + 2 F floats a row in flight.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,43 +120,58 @@ cache_copy(struct cache *to, const struct cache *from, size_t n, size_t l, const
 
 /* ---- the model, packed ---- */
 
-static float *
-pack(float **next, const float *w, size_t rows, size_t cols, bool count_only, size_t *count)
-{
-    size_t size = vectors(mat_pack_size(rows, cols));
-    float *p = *next;
+/* Where the next matrix goes; without memory sizes are added up alone. */
+struct packer {
+    enum packing packing;
+    unsigned char *memory;
+    size_t bytes;
+    bool overflow;
+};
 
-    *count += size;
-    if (count_only)
-        return NULL;
-    mat_pack(p, w, rows, cols);
-    *next += size;
-    return p;
+static void
+pack(struct packed *out, struct packer *r, const float *w, size_t rows, size_t cols)
+{
+    size_t size = 0;
+
+    if (!packed_size(&size, r->packing, rows, cols) || size > SIZE_MAX / 2 - r->bytes)
+        r->overflow = true;
+    else if (r->memory != NULL)
+        packed_make(out, r->memory + r->bytes, r->packing, (struct packed_source){w, NULL}, rows, cols);
+    r->bytes += r->overflow ? 0 : size;
 }
 
-/* Walks all matrices: once to count, once to pack. */
-static size_t
-pack_all(struct decoder *d, bool count_only)
+/* Walks all matrices: once to add up, once to pack. */
+static void
+pack_all(struct decoder *d, struct packer *r)
 {
     const struct model_config *c = &d->m->config;
     const struct params *p = d->m->params;
-    size_t count = 0, q = c->H * c->E, kv = c->G * c->E;
-    float *next = d->block;
+    size_t q = c->H * c->E, kv = c->G * c->E;
 
+    r->bytes = 0;
     for (size_t l = 0; l < c->L; l++) {
         const struct model_layer *w = &p->layer[l];
         struct packed_layer *o = &d->layer[l];
 
-        o->qkv[0] = pack(&next, w->wq, q, c->D, count_only, &count);
-        o->qkv[1] = pack(&next, w->wk, kv, c->D, count_only, &count);
-        o->qkv[2] = pack(&next, w->wv, kv, c->D, count_only, &count);
-        o->wo = pack(&next, w->wo, c->D, q, count_only, &count);
-        o->gate = pack(&next, w->w_gate, c->F, c->D, count_only, &count);
-        o->up = pack(&next, w->w_up, c->F, c->D, count_only, &count);
-        o->down = pack(&next, w->w_down, c->D, c->F, count_only, &count);
+        assert(w->wk == w->wq + q * c->D && w->wv == w->wk + kv * c->D && w->w_up == w->w_gate + c->F * c->D);
+        pack(&o->qkv, r, w->wq, q + 2 * kv, c->D);
+        pack(&o->wo, r, w->wo, c->D, q);
+        pack(&o->gate_up, r, w->w_gate, 2 * c->F, c->D);
+        pack(&o->down, r, w->w_down, c->D, c->F);
     }
-    d->head = pack(&next, p->head, c->V, c->D, count_only, &count);
-    return count;
+    pack(&d->head, r, p->head, c->V, c->D);
+}
+
+static enum status
+pack_model(struct decoder *d, struct err *err)
+{
+    struct packer r = {.packing = d->packing};
+
+    pack_all(d, &r);
+    if (r.overflow || (r.memory = d->block = aligned_alloc(64, r.bytes)) == NULL)
+        return err_memory(err);
+    pack_all(d, &r);
+    return OK;
 }
 
 static enum status
@@ -172,7 +188,7 @@ tables(struct decoder *d, struct err *err)
 }
 
 enum status
-decoder_new(struct decoder **out, const struct model *m, struct err *err)
+decoder_new(struct decoder **out, const struct model *m, enum packing packing, struct err *err)
 {
     struct decoder *d = calloc(1, sizeof *d);
     enum status st;
@@ -181,19 +197,17 @@ decoder_new(struct decoder **out, const struct model *m, struct err *err)
     if (d == NULL)
         return err_memory(err);
     d->m = m;
+    d->packing = packing;
     d->P = vectors(m->config.E);
     d->layer = calloc(m->config.L, sizeof *d->layer);
     if (d->layer == NULL)
         st = err_memory(err);
-    else if ((d->block = aligned_alloc(64, pack_all(d, true) * sizeof(float))) == NULL)
-        st = err_memory(err);
-    else
+    else if ((st = pack_model(d, err)) == OK)
         st = tables(d, err);
     if (st != OK) {
         decoder_free(d);
         return st;
     }
-    pack_all(d, false);
     *out = d;
     return OK;
 }
@@ -213,8 +227,10 @@ decoder_free(struct decoder *d)
 
 /* ---- the network ---- */
 
+/* Of n rows: x and h (n,D), qkv (n,(H+2G)E), a (n,HE), gu (n,2F), act (n,F); half for products of bfloat16. */
 struct work {
-    float *x, *h, *q, *k, *v, *a, *gate, *up;
+    float *x, *h, *qkv, *a, *gu, *act;
+    bf16 *half;
 };
 
 static void
@@ -222,28 +238,27 @@ work_free(struct work *w)
 {
     free(w->x);
     free(w->h);
-    free(w->q);
-    free(w->k);
-    free(w->v);
+    free(w->qkv);
     free(w->a);
-    free(w->gate);
-    free(w->up);
+    free(w->gu);
+    free(w->act);
+    free(w->half);
 }
 
 static enum status
 work_new(struct work *w, const struct model_config *c, size_t n, struct err *err)
 {
-    size_t q = c->H * c->E, kv = c->G * c->E;
+    size_t q = c->H * c->E, widest = c->D > c->F ? c->D : c->F;
 
+    widest = widest > q ? widest : q;
     w->x = calloc(n, c->D * sizeof(float));
     w->h = calloc(n, c->D * sizeof(float));
-    w->q = calloc(n, q * sizeof(float));
-    w->k = calloc(n, kv * sizeof(float));
-    w->v = calloc(n, kv * sizeof(float));
+    w->qkv = calloc(n, (q + 2 * c->G * c->E) * sizeof(float));
     w->a = calloc(n, q * sizeof(float));
-    w->gate = calloc(n, c->F * sizeof(float));
-    w->up = calloc(n, c->F * sizeof(float));
-    if (w->x && w->h && w->q && w->k && w->v && w->a && w->gate && w->up)
+    w->gu = calloc(n, 2 * c->F * sizeof(float));
+    w->act = calloc(n, c->F * sizeof(float));
+    w->half = calloc(n, (widest + 1) * sizeof(bf16));
+    if (w->x && w->h && w->qkv && w->a && w->gu && w->act && w->half)
         return OK;
     work_free(w);
     return err_memory(err);
@@ -308,24 +323,23 @@ attention(struct work *w, const struct decoder *d, size_t l, const struct row *r
 {
     const struct model_config *c = &d->m->config;
     const struct packed_layer *p = &d->layer[l];
-    size_t q = c->H * c->E, kv = c->G * c->E;
+    size_t q = c->H * c->E, ld = q + 2 * c->G * c->E;
     enum status st;
 
     norm_rows(w->h, w->x, d->m->params->layer[l].attn_norm, n, c->D, c->norm_eps);
-    mat_packed_rows(w->q, w->h, p->qkv[0], n, q, c->D);
-    mat_packed_rows(w->k, w->h, p->qkv[1], n, kv, c->D);
-    mat_packed_rows(w->v, w->h, p->qkv[2], n, kv, c->D);
+    packed_rows(w->qkv, ld, w->h, &p->qkv, n, w->half);
     for (size_t i = 0; i < n; i++) {
-        rotate(w->q + i * q, d, c->H, rows[i].position);
-        rotate(w->k + i * kv, d, c->G, rows[i].position);
-        keep(&rows[i], w->k + i * kv, w->v + i * kv, d, l);
+        float *row = w->qkv + i * ld;
+
+        rotate(row, d, c->H + c->G, rows[i].position);
+        keep(&rows[i], row + q, row + q + c->G * c->E, d, l);
     }
     for (size_t i = 0; i < n_shares; i++)
         if (shares[i].n > 0)
             cache_copy(shares[i].to, shares[i].from, shares[i].n, l, d);
-    if ((st = attend(w->a, w->q, d, l, rows, n, err)) != OK)
+    if ((st = attend(w->a, w->qkv, ld, d, l, rows, n, err)) != OK)
         return st;
-    mat_packed_rows(w->h, w->a, p->wo, n, c->D, q);
+    packed_rows(w->h, c->D, w->a, &p->wo, n, w->half);
     for (size_t i = 0; i < n * c->D; i++)
         w->x[i] += w->h[i];
     return OK;
@@ -339,21 +353,19 @@ feed_forward(struct work *w, const struct decoder *d, size_t l, size_t n)
     const struct packed_layer *p = &d->layer[l];
 
     norm_rows(w->h, w->x, d->m->params->layer[l].ffn_norm, n, c->D, c->norm_eps);
-    mat_packed_rows(w->gate, w->h, p->gate, n, c->F, c->D);
-    mat_packed_rows(w->up, w->h, p->up, n, c->F, c->D);
+    packed_rows(w->gu, 2 * c->F, w->h, &p->gate_up, n, w->half);
 #pragma omp parallel for schedule(static) num_threads(num_threads()) if (n > 64)
     for (size_t i = 0; i < n; i++) {
-        float *g = w->gate + i * c->F, *u = w->up + i * c->F;
+        const float *g = w->gu + i * 2 * c->F, *u = g + c->F;
+        float *act = w->act + i * c->F;
 
-        for (size_t j = 0; j < c->F; j++) {
-            u[j] *= g[j];
-            g[j] = -g[j];
-        }
-        vec_exp(g, g, c->F);
         for (size_t j = 0; j < c->F; j++)
-            u[j] /= 1 + g[j];
+            act[j] = -g[j];
+        vec_exp(act, act, c->F);
+        for (size_t j = 0; j < c->F; j++)
+            act[j] = g[j] * u[j] / (1 + act[j]);
     }
-    mat_packed_rows(w->h, w->up, p->down, n, c->D, c->F);
+    packed_rows(w->h, c->D, w->act, &p->down, n, w->half);
     for (size_t i = 0; i < n * c->D; i++)
         w->x[i] += w->h[i];
 }
@@ -379,7 +391,7 @@ decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n,
     for (size_t i = 0; i < n_last; i++)
         memcpy(w.h + i * c->D, w.x + last[i] * c->D, c->D * sizeof(float));
     norm_rows(w.h, w.h, p->norm, n_last, c->D, c->norm_eps);
-    mat_packed_rows(logits, w.h, d->head, n_last, c->V, c->D);
+    packed_rows(logits, c->V, w.h, &d->head, n_last, w.half);
 out:
     work_free(&w);
     return st;

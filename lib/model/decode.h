@@ -21,14 +21,16 @@ struct tail {
 #define VECTOR 16 /* caches are laid out in whole vectors of so many floats */
 
 struct packed_layer {
-    float *qkv[3], *wo, *gate, *up, *down;
+    struct packed qkv, wo, gate_up, down; /* queries, keys and values; gate and up: rows behind each other */
 };
 
 struct decoder {
     const struct model *m;
-    size_t P;                   /* E, rounded up to whole vectors */
+    size_t P; /* E, rounded up to whole vectors */
+    enum packing packing;
     struct packed_layer *layer; /* pieces of block */
-    float *head, *block;
+    struct packed head;
+    unsigned char *block;
     float *cos, *sin;   /* (max_positions, E/2) */
     struct cache *memo; /* of the prefix that the prompts seen last have in common */
 };
@@ -61,9 +63,10 @@ enum status decoder_rows(float *logits, struct decoder *d, const struct row *row
 void cache_copy(struct cache *to, const struct cache *from, size_t n, size_t l, const struct decoder *d);
 
 /*
- * Attention (attend.c): A (n, H*E) of queries Q (n, H*E), both after the rotary embedding, in layer l. SYSTEM.
+ * Attention (attend.c): A (n, H*E) of queries Q (n, H*E), ldq floats from row to row, after the rotary embedding, in
+ * layer l. SYSTEM.
  */
-enum status attend(
-    float *A, const float *Q, const struct decoder *d, size_t l, const struct row *rows, size_t n, struct err *err);
+enum status attend(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, const struct row *rows,
+    size_t n, struct err *err);
 
 #endif

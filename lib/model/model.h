@@ -260,8 +260,8 @@ enum status folder_carry(const char *to, const char *from, const char *name, str
 struct decoder;
 struct cache;
 struct tail;
-/* Packs the weights: as much memory again as the parameters take. SYSTEM. */
-enum status decoder_new(struct decoder **out, const struct model *m, struct err *err);
+/* Packs the matrices as packing says: 4, 2 or 1.125 bytes a parameter besides m's own. SYSTEM. */
+enum status decoder_new(struct decoder **out, const struct model *m, enum packing packing, struct err *err);
 void decoder_free(struct decoder *d);
 /* Room for capacity tokens. */
 enum status cache_new(struct cache **out, const struct decoder *d, size_t capacity, struct err *err);

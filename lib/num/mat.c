@@ -6,11 +6,10 @@
  * a tile's bits depend on neither the number of threads nor which of them took it. 2MNK operations, no memory of its
  * own.
  *
- * mat_rows and mat_packed_rows are for few rows, where sgemm spends its time on packing, and promise more: an element
- * is summed over k in an order that depends on K alone. mat_rows sums LANES interleaved partial sums, joined by halves
- * (W is read as it lies, along k); mat_packed_rows sums k = 0, 1, … in one chain a lane (W is read in panels of PANEL
- * columns). Both keep a block of C in registers: one row costs one pass over W at the speed of memory, eight rows come
- * near the speed of the FMA units.
+ * mat_rows is for few rows, where sgemm spends its time on packing, and promises more: an element is summed over k in an
+ * order that depends on K alone, VL interleaved partial sums that are joined by halves. W is read as it lies, along k; a
+ * block of C is kept in registers: one row costs one pass over W at the speed of memory, eight rows come near the speed
+ * of the FMA units. packed.c has the same for matrices that are used again and again.
  */
 #include "num/num.h"
 
@@ -18,6 +17,7 @@
 
 #include <cblas.h>
 
+#include "num/block.h"
 #include "num/tile.h"
 
 /* ---- tiles over BLAS ---- */
@@ -76,35 +76,6 @@ mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const float *
 }
 
 /* ---- few rows ---- */
-
-#if defined __AVX512F__
-#define VL 16 /* floats of a vector register */
-#define RM 6  /* a block of C in registers: rows */
-#define RV 4  /* and vectors a row */
-#elif defined __AVX__
-#define VL 8
-#define RM 6
-#define RV 2
-#else
-#define VL 4
-#define RM 4
-#define RV 2
-#endif
-#define PANEL (RV * VL)
-#define ROW_BLOCK (8 * RM) /* rows of X that a thread takes with a panel */
-
-typedef float vec __attribute__((vector_size(VL * sizeof(float))));
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vec
-vec_load(const float *p)
-{
-    vec v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
 
 /* The first n lanes, the others 0. */
 INLINE vec
@@ -181,65 +152,5 @@ mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K)
             else
                 for (; j < N; j++)
                     dot_stripe(Y + i * N + j, X + i * K, W + j * K, m, 1, N, K);
-        }
-}
-
-/* ---- few rows, packed ---- */
-
-size_t
-mat_pack_size(size_t N, size_t K)
-{
-    return (N + PANEL - 1) / PANEL * PANEL * K;
-}
-
-void
-mat_pack(float *P, const float *W, size_t N, size_t K)
-{
-#pragma omp parallel for schedule(static) num_threads(num_threads_for(N *K))
-    for (size_t j = 0; j < N; j += PANEL) {
-        float *p = P + j * K;
-
-        for (size_t k = 0; k < K; k++)
-            for (size_t i = 0; i < PANEL; i++)
-                p[k * PANEL + i] = j + i < N ? W[(j + i) * K + k] : 0;
-    }
-}
-
-/* m (a constant) rows times one panel, of whose columns n count. */
-INLINE void
-panel_block(float *Y, const float *X, const float *P, size_t m, size_t n, size_t N, size_t K)
-{
-    vec acc[RM][RV] = {{{0}}};
-
-    for (size_t k = 0; k < K; k++) {
-        vec w[RV];
-
-        for (size_t j = 0; j < RV; j++)
-            w[j] = vec_load(P + k * PANEL + j * VL);
-        for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < RV; j++)
-                acc[i][j] += X[i * K + k] * w[j];
-    }
-    for (size_t i = 0; i < m; i++)
-        memcpy(Y + i * N, acc[i], n * sizeof(float));
-}
-
-void
-mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, size_t K)
-{
-    size_t panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
-
-#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads_for(M *N *K))
-    for (size_t b = 0; b < blocks; b++)
-        for (size_t q = 0; q < panels; q++) {
-            size_t i = b * ROW_BLOCK, end = M - i < ROW_BLOCK ? M : i + ROW_BLOCK;
-            size_t j = q * PANEL, n = N - j < PANEL ? N - j : PANEL;
-
-            for (; i + RM <= end; i += RM)
-                panel_block(Y + i * N + j, X + i * K, P + j * K, RM, n, N, K);
-            for (; i + 2 <= end; i += 2)
-                panel_block(Y + i * N + j, X + i * K, P + j * K, 2, n, N, K);
-            for (; i < end; i++)
-                panel_block(Y + i * N + j, X + i * K, P + j * K, 1, n, N, K);
         }
 }

@@ -70,14 +70,6 @@ void mat_mul(float *C, size_t ldc, const float *A, size_t lda, bool ta, const fl
 void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size_t K);
 
 /*
- * The same promise and the same product with W packed once into P, mat_pack_size(N, K) floats: faster, above all for
- * more than one row. Its bits are not those of mat_rows.
- */
-size_t mat_pack_size(size_t N, size_t K);
-void mat_pack(float *P, const float *W, size_t N, size_t K);
-void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t N, size_t K);
-
-/*
  * C (M,N) += A (M,K) B (K,N) on the calling thread: each element is one chain of multiply-adds over k, so its bits
  * depend on its row of A and its column of B alone. For attention over keys and values where they lie (chain.c).
  */
@@ -107,6 +99,32 @@ void mul16(struct mul16 *m, float *C, size_t ldc, const bf16 *A, size_t lda, boo
     bool tb, size_t M, size_t N, size_t K, int beta);
 /* Whether all products since mul16_new succeeded; else SYSTEM. */
 enum status mul16_status(const struct mul16 *m, struct err *err);
+
+/* ---- products with a matrix that is used again and again (packed.c) ---- */
+
+/* How it is kept: 4, 2 and about 1.125 bytes a number. */
+enum packing { PACK_F32, PACK_BF16, PACK_Q8 };
+/* W (N,K) in a layout of its own, in memory that is the caller's. */
+struct packed {
+    enum packing kind;
+    size_t N, K, stride;
+    const unsigned char *p;
+};
+/* What it is made from, row-major: float32, or bfloat16 where f is NULL. */
+struct packed_source {
+    const float *f;
+    const bf16 *h;
+};
+/* The bytes that packed_make writes, a multiple of 64; false if no size_t can tell. */
+bool packed_size(size_t *bytes, enum packing kind, size_t N, size_t K);
+/* memory: aligned to 64 bytes; it must outlive out. */
+void packed_make(struct packed *out, void *memory, enum packing kind, struct packed_source W, size_t N, size_t K);
+/*
+ * Y (M,N), ldy floats from row to row, = X (M,K) W^T. A row's bits do not depend on what shares its batch. scratch has
+ * packed_scratch numbers; NULL will do where that is 0.
+ */
+size_t packed_scratch(const struct packed *P, size_t M);
+void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch);
 
 /* ---- eigenvectors (eigen.c) ---- */
 

@@ -38,7 +38,7 @@ distance(const float *a, const float *b, size_t n)
 
 /* Logits of all prompts, each in its batch of the size given, then after three more tokens each. */
 static bool
-decode_all(float *first, float *later, const struct model *m, size_t batch)
+decode_all(float *first, float *later, const struct model *m, enum packing packing, size_t batch)
 {
     struct decoder *d = NULL;
     struct cache *cache[PROMPTS] = {0};
@@ -46,7 +46,7 @@ decode_all(float *first, float *later, const struct model *m, size_t batch)
     struct id_span prompt[PROMPTS];
     struct sequence seq[PROMPTS];
     int32_t more[3] = {5, 9, 2};
-    bool fine = decoder_new(&d, m, NULL) == OK;
+    bool fine = decoder_new(&d, m, packing, NULL) == OK;
 
     for (size_t i = 0; fine && i < PROMPTS; i++) {
         prompt[i] = (struct id_span){text[i], length[i]};
@@ -69,15 +69,30 @@ decode_all(float *first, float *later, const struct model *m, size_t batch)
     return fine;
 }
 
+/* Half of the distance between the lowest and the highest of n logits: what an error is measured by. */
+static double
+spread(const float *a, size_t n)
+{
+    double low = (double)a[0], high = low;
+
+    for (size_t i = 0; i < n; i++) {
+        low = fmin(low, (double)a[i]);
+        high = fmax(high, (double)a[i]);
+    }
+    return (high - low) / 2;
+}
+
+/* float32 as such; the others relative to the spread, of which rounding takes much in a model as small as this. */
 static void
-against_whole(const struct model *m, const float *first, const float *later)
+against_whole(const struct model *m, enum packing packing, const float *first, const float *later)
 {
     static float whole[64 * TINY_V];
-    double worst = 0, worst_later = 0, e;
+    double worst = 0, worst_later = 0, e, most = packing == PACK_F32 ? 2e-5 : packing == PACK_BF16 ? 5e-2 : 1e-1;
 
     for (size_t i = 0; i < PROMPTS; i++) {
         int32_t ids[64];
         size_t n = length[i];
+        const float *one = whole + (n - 1) * TINY_V, *two = whole + (n + 2) * TINY_V;
 
         memcpy(ids, text[i], n * sizeof *ids);
         ids[n] = 5;
@@ -85,36 +100,46 @@ against_whole(const struct model *m, const float *first, const float *later)
         ids[n + 2] = 2;
         if (model_logits(whole, m, ids, n + 3, NULL) != OK)
             CHECK(false, "model_logits runs");
-        e = distance(first + i * TINY_V, whole + (n - 1) * TINY_V, TINY_V);
+        e = distance(first + i * TINY_V, one, TINY_V) / (packing == PACK_F32 ? 1 : spread(one, TINY_V));
         worst = !(e <= worst) ? e : worst;
-        e = distance(later + i * TINY_V, whole + (n + 2) * TINY_V, TINY_V);
+        e = distance(later + i * TINY_V, two, TINY_V) / (packing == PACK_F32 ? 1 : spread(two, TINY_V));
         worst_later = !(e <= worst_later) ? e : worst_later;
     }
-    CHECK(worst <= 2e-5, "prompts: the logits of the whole-sequence pass (error %.1e)", worst);
-    CHECK(worst_later <= 2e-5, "tokens appended in pieces: the logits of the whole-sequence pass (error %.1e)",
+    CHECK(worst <= most, "prompts: the logits of the whole-sequence pass (error %.1e)", worst);
+    CHECK(worst_later <= most, "tokens appended in pieces: the logits of the whole-sequence pass (error %.1e)",
         worst_later);
+    CHECK(packing == PACK_F32 || worst > 2e-5, "the weights were rounded (error %.1e)", worst);
+}
+
+static void
+test_packing(const struct model *m, enum packing packing)
+{
+    static float first[3][PROMPTS * TINY_V], later[3][PROMPTS * TINY_V];
+
+    num_init(1);
+    CHECK(decode_all(first[0], later[0], m, packing, PROMPTS), "a batch of prompts with shared beginnings decodes");
+    CHECK(distance(first[0], first[0] + TINY_V, TINY_V) > 0.01, "prompts differ in their logits");
+    against_whole(m, packing, first[0], later[0]);
+    CHECK(decode_all(first[1], later[1], m, packing, 1), "the same prompts decode one by one");
+    CHECK(memcmp(first[0], first[1], sizeof first[0]) == 0, "a prompt alone has the bits that it has in a batch");
+    CHECK(memcmp(later[0], later[1], sizeof later[0]) == 0, "so have the tokens after it");
+    num_init(4);
+    CHECK(decode_all(first[2], later[2], m, packing, 2), "they decode in pairs on 4 threads");
+    CHECK(memcmp(first[0], first[2], sizeof first[0]) == 0 && memcmp(later[0], later[2], sizeof later[0]) == 0,
+        "pairs on 4 threads have the same bits");
 }
 
 int
 main(void)
 {
-    static float first[3][PROMPTS * TINY_V], later[3][PROMPTS * TINY_V];
     struct model *m;
 
     num_init(1);
     make_prompts();
     m = tiny_model(1, 0.3);
     CHECK(m != NULL, "a tiny model is made");
-    CHECK(decode_all(first[0], later[0], m, PROMPTS), "a batch of prompts with shared beginnings decodes");
-    CHECK(distance(first[0], first[0] + TINY_V, TINY_V) > 0.01, "prompts differ in their logits");
-    against_whole(m, first[0], later[0]);
-    CHECK(decode_all(first[1], later[1], m, 1), "the same prompts decode one by one");
-    CHECK(memcmp(first[0], first[1], sizeof first[0]) == 0, "a prompt alone has the bits that it has in a batch");
-    CHECK(memcmp(later[0], later[1], sizeof later[0]) == 0, "so have the tokens after it");
-    num_init(4);
-    CHECK(decode_all(first[2], later[2], m, 2), "they decode in pairs on 4 threads");
-    CHECK(memcmp(first[0], first[2], sizeof first[0]) == 0 && memcmp(later[0], later[2], sizeof later[0]) == 0,
-        "pairs on 4 threads have the same bits");
+    for (int packing = PACK_F32; packing <= PACK_Q8; packing++)
+        test_packing(m, (enum packing)packing);
     model_free(m);
     return unit_done();
 }

@@ -390,7 +390,7 @@ main(void)
             text[i][t] = i > 0 && t < 2 ? text[0][t] : (int32_t)rng_below(&rng, TINY_V);
     grammar = tiny_grammar(slot);
     model = tiny_model(2, 0.35);
-    if (model == NULL || decoder_new(&decoder, model, &err) != OK) {
+    if (model == NULL || decoder_new(&decoder, model, PACK_F32, &err) != OK) {
         CHECK(false, "a tiny model is made ready");
         return unit_done();
     }

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Y = X W^T for a W that is used again and again: it is laid out once, in panels of PANEL of its rows, and kept as
+ * float32, as bfloat16 or as eight-bit numbers.
+ *
+ * float32: for each k the PANEL numbers of a panel. bfloat16: for each pair of k the PANEL pairs, which is what one
+ * instruction of AVX512_BF16 takes; X is rounded to bfloat16 too, and sums are float32. Eight bits: for every GROUP of k
+ * and each row a float32 scale, the largest magnitude there over 127 (as Q8_0 of ggml), then for each k the PANEL
+ * numbers; they are widened in registers, X stays float32.
+ *
+ * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block of
+ * Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight), eight
+ * rows come near the speed of the FMA units.
+ */
+#include <math.h>
+
+#include "num/block.h"
+#include "num/num.h"
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#define GROUP 32 /* of k that share a scale */
+#define ALIGN 64
+
+typedef uint32_t uvec __attribute__((vector_size(VL * sizeof(uint32_t))));
+typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
+typedef int8_t bvec __attribute__((vector_size(VL)));
+
+/* ---- layout ---- */
+
+static size_t
+up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Bytes of a panel. */
+static size_t
+panel_bytes(enum packing kind, size_t K)
+{
+    switch (kind) {
+    case PACK_BF16:
+        return PANEL * up(K, 2) * sizeof(bf16);
+    case PACK_Q8:
+        return PANEL * (K + up(K, GROUP) / GROUP * sizeof(float));
+    default:
+        return PANEL * K * sizeof(float);
+    }
+}
+
+bool
+packed_size(size_t *bytes, enum packing kind, size_t N, size_t K)
+{
+    size_t panels = N / PANEL + (N % PANEL > 0);
+
+    /* No kind takes more than 8 bytes a number and its share of the rounding up. */
+    if (K > SIZE_MAX / 16 / PANEL || !size_mul(bytes, panels, up(panel_bytes(kind, K), ALIGN)))
+        return false;
+    return *bytes <= SIZE_MAX / 2;
+}
+
+/* Row j of W as float32, of which only rows below N are there. */
+static float
+element(const struct packed_source *W, size_t j, size_t k, size_t N, size_t K)
+{
+    uint32_t u;
+    float x;
+
+    if (j >= N || k >= K)
+        return 0;
+    if (W->f != NULL)
+        return W->f[j * K + k];
+    u = (uint32_t)W->h[j * K + k] << 16;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+static bf16
+half_element(const struct packed_source *W, size_t j, size_t k, size_t N, size_t K)
+{
+    bf16 h = 0;
+
+    if (j < N && k < K && W->f != NULL)
+        bf16_pack(&h, &W->f[j * K + k], 1);
+    else if (j < N && k < K)
+        h = W->h[j * K + k];
+    return h;
+}
+
+static void
+fill_f32(float *p, const struct packed_source *W, size_t j, size_t N, size_t K)
+{
+    for (size_t i = 0; i < PANEL; i++)
+        for (size_t k = 0; k < K; k++)
+            p[k * PANEL + i] = element(W, j + i, k, N, K);
+}
+
+static void
+fill_bf16(bf16 *p, const struct packed_source *W, size_t j, size_t N, size_t K)
+{
+    for (size_t i = 0; i < PANEL; i++)
+        for (size_t k = 0; k < up(K, 2); k++)
+            p[(k / 2 * PANEL + i) * 2 + k % 2] = half_element(W, j + i, k, N, K);
+}
+
+/* One row's numbers k … k + n - 1 of a group: its scale and they, PANEL apart. */
+static void
+quantise(float *scale, int8_t *q, const struct packed_source *W, size_t j, size_t k, size_t n, size_t N, size_t K)
+{
+    float most = 0, inverse;
+
+    for (size_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(element(W, j, k + i, N, K)));
+    *scale = most / 127;
+    inverse = most > 0 ? 127 / most : 0;
+    for (size_t i = 0; i < n; i++)
+        q[i * PANEL] = (int8_t)lrintf(element(W, j, k + i, N, K) * inverse);
+}
+
+static void
+fill_q8(unsigned char *p, const struct packed_source *W, size_t j, size_t N, size_t K)
+{
+    for (size_t k = 0; k < K; k += GROUP) {
+        size_t n = K - k < GROUP ? K - k : GROUP;
+
+        for (size_t i = 0; i < PANEL; i++) {
+            float scale;
+
+            quantise(&scale, (int8_t *)(p + PANEL * sizeof scale) + i, W, j + i, k, n, N, K);
+            memcpy(p + i * sizeof scale, &scale, sizeof scale);
+        }
+        p += PANEL * (sizeof(float) + n);
+    }
+}
+
+void
+packed_make(struct packed *out, void *memory, enum packing kind, struct packed_source W, size_t N, size_t K)
+{
+    size_t stride = up(panel_bytes(kind, K), ALIGN);
+
+    *out = (struct packed){.kind = kind, .N = N, .K = K, .stride = stride, .p = memory};
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(N *K))
+    for (size_t j = 0; j < N; j += PANEL) {
+        unsigned char *p = (unsigned char *)memory + j / PANEL * stride;
+
+        if (kind == PACK_BF16)
+            fill_bf16((bf16 *)(void *)p, &W, j, N, K);
+        else if (kind == PACK_Q8)
+            fill_q8(p, &W, j, N, K);
+        else
+            fill_f32((float *)(void *)p, &W, j, N, K);
+    }
+}
+
+/* ---- blocks: m (a constant) rows times one panel, of whose columns n count ---- */
+
+INLINE void
+store(float *Y, vec acc[RM][RV], size_t m, size_t n, size_t ldy)
+{
+    for (size_t i = 0; i < m; i++)
+        memcpy(Y + i * ldy, acc[i], n * sizeof(float));
+}
+
+INLINE void
+block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t n, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}};
+
+    for (size_t k = 0; k < K; k++) {
+        vec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            w[j] = vec_load(p + k * PANEL + j * VL);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] += X[i * K + k] * w[j];
+    }
+    store(Y, acc, m, n, ldy);
+}
+
+/* acc + the products of pairs of bfloat16: x the same pair in all lanes. */
+INLINE vec
+pair_product(vec acc, uvec w, uint32_t x)
+{
+#ifdef __AVX512BF16__
+    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
+#else
+    uint32_t even = x << 16, odd = x & 0xffff0000U;
+    uvec w_even = w << 16, w_odd = w & 0xffff0000U;
+    vec a, b;
+    float p, q;
+
+    memcpy(&a, &w_even, sizeof a);
+    memcpy(&b, &w_odd, sizeof b);
+    memcpy(&p, &even, sizeof p);
+    memcpy(&q, &odd, sizeof q);
+    acc += p * a;
+    return acc + q * b;
+#endif
+}
+
+/* X in bfloat16, rows of whole pairs. */
+INLINE void
+block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t n, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}};
+    size_t ldx = up(K, 2);
+
+    for (size_t k = 0; k < K; k += 2) {
+        uvec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
+        for (size_t i = 0; i < m; i++) {
+            uint32_t x;
+
+            memcpy(&x, X + i * ldx + k, sizeof x);
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] = pair_product(acc[i][j], w[j], x);
+        }
+    }
+    store(Y, acc, m, n, ldy);
+}
+
+INLINE vec
+widen(const unsigned char *q)
+{
+#ifdef __AVX512F__
+    /* gcc 12 would take the next lines number by number. */
+    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
+#else
+    bvec b;
+
+    memcpy(&b, q, sizeof b);
+    return __builtin_convertvector(__builtin_convertvector(b, ivec), vec);
+#endif
+}
+
+INLINE void
+block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m, size_t n, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}};
+
+    for (size_t k = 0; k < K; k += GROUP) {
+        const unsigned char *q = p + PANEL * sizeof(float);
+        size_t end = K - k < GROUP ? K - k : GROUP;
+        vec part[RM][RV] = {{{0}}};
+
+        for (size_t g = 0; g < end; g++) {
+            vec w[RV];
+
+            for (size_t j = 0; j < RV; j++)
+                w[j] = widen(q + g * PANEL + j * VL);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < RV; j++)
+                    part[i][j] += X[i * K + k + g] * w[j];
+        }
+        for (size_t j = 0; j < RV; j++) {
+            vec scale;
+
+            memcpy(&scale, p + j * sizeof scale, sizeof scale);
+            for (size_t i = 0; i < m; i++)
+                acc[i][j] += part[i][j] * scale;
+        }
+        p = q + end * PANEL;
+    }
+    store(Y, acc, m, n, ldy);
+}
+
+/* ---- rows ---- */
+
+/* One panel with the rows from .. to - 1, by one of the blocks above: x, ldx and p as that takes them. */
+#define ROWS(block, x, ldx, p) \
+    do { \
+        for (; from + RM <= to; from += RM) \
+            block(Y + from * ldy, ldy, (x) + from * (ldx), p, RM, n, K); \
+        for (; from + 2 <= to; from += 2) \
+            block(Y + from * ldy, ldy, (x) + from * (ldx), p, 2, n, K); \
+        for (; from < to; from++) \
+            block(Y + from * ldy, ldy, (x) + from * (ldx), p, 1, n, K); \
+    } while (0)
+
+static void
+rows_f32(float *Y, size_t ldy, const float *X, const float *p, size_t from, size_t to, size_t n, size_t K)
+{
+    ROWS(block_f32, X, K, p);
+}
+
+static void
+rows_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t from, size_t to, size_t n, size_t K)
+{
+    ROWS(block_bf16, X, up(K, 2), p);
+}
+
+/* Of an eight-bit block twice as much is in registers. */
+static void
+rows_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t from, size_t to, size_t n, size_t K)
+{
+    for (; from + RM / 2 <= to; from += RM / 2)
+        block_q8(Y + from * ldy, ldy, X + from * K, p, RM / 2, n, K);
+    for (; from < to; from++)
+        block_q8(Y + from * ldy, ldy, X + from * K, p, 1, n, K);
+}
+
+size_t
+packed_scratch(const struct packed *P, size_t M)
+{
+    return P->kind == PACK_BF16 ? M * up(P->K, 2) : 0;
+}
+
+/* X as rows of whole pairs. */
+static void
+round_rows(bf16 *half, const float *X, size_t M, size_t K)
+{
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(M *K))
+    for (size_t i = 0; i < M; i++) {
+        bf16_pack(half + i * up(K, 2), X + i * K, K);
+        if (K % 2 > 0)
+            half[(i + 1) * up(K, 2) - 1] = 0;
+    }
+}
+
+void
+packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch)
+{
+    size_t N = P->N, K = P->K, panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
+
+    if (P->kind == PACK_BF16)
+        round_rows(scratch, X, M, K);
+#pragma omp parallel for collapse(2) schedule(static) num_threads(num_threads_for(M *N *K))
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t q = 0; q < panels; q++) {
+            size_t from = b * ROW_BLOCK, to = M - from < ROW_BLOCK ? M : from + ROW_BLOCK;
+            size_t j = q * PANEL, n = N - j < PANEL ? N - j : PANEL;
+            const void *p = P->p + q * P->stride;
+
+            if (P->kind == PACK_BF16)
+                rows_bf16(Y + j, ldy, scratch, p, from, to, n, K);
+            else if (P->kind == PACK_Q8)
+                rows_q8(Y + j, ldy, X, p, from, to, n, K);
+            else
+                rows_f32(Y + j, ldy, X, p, from, to, n, K);
+        }
+}
