@@ -8,7 +8,8 @@
  * the rest copied. The prefix that a batch has in common is kept for the next one.
  *
  * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the weights twice (as they were
- * loaded, and packed: 4, 2 or 1.125 bytes each), 2 L G E floats a position of a cache, and D + 2 H E + 2 F floats a row in flight.
+ * loaded, and packed: 4, 2 or 1.125 bytes each), 2 L G E floats a position of a cache, 2 D + 2 H E + 3 F floats a row
+ * in flight.
  */
 #include <assert.h>
 #include <math.h>

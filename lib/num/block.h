@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * block - vectors, and how large a block of a product is held in registers, by the instruction set that is compiled for.
- * Private to lib/num.
+ * block - vectors, and how large a block of a product is held in registers, by the instruction set that the compiler
+ * was given. Private to lib/num.
  */
 #ifndef BLOCK_H
 #define BLOCK_H

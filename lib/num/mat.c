@@ -6,10 +6,10 @@
  * a tile's bits depend on neither the number of threads nor which of them took it. 2MNK operations, no memory of its
  * own.
  *
- * mat_rows is for few rows, where sgemm spends its time on packing, and promises more: an element is summed over k in an
- * order that depends on K alone, VL interleaved partial sums that are joined by halves. W is read as it lies, along k; a
- * block of C is kept in registers: one row costs one pass over W at the speed of memory, eight rows come near the speed
- * of the FMA units. packed.c has the same for matrices that are used again and again.
+ * mat_rows is for few rows, where sgemm spends its time on packing, and promises more: an element is summed over k in
+ * an order that depends on K alone, VL interleaved partial sums that are joined by halves. W is read as it lies, along
+ * k; a block of C is kept in registers: one row costs one pass over W at the speed of memory, eight rows come near the
+ * speed of the FMA units. packed.c has the same for matrices that are used again and again.
  */
 #include "num/num.h"
 

@@ -4,13 +4,13 @@
  * float32, as bfloat16 or as eight-bit numbers.
  *
  * float32: for each k the PANEL numbers of a panel. bfloat16: for each pair of k the PANEL pairs, which is what one
- * instruction of AVX512_BF16 takes; X is rounded to bfloat16 too, and sums are float32. Eight bits: for every GROUP of k
- * and each row a float32 scale, the largest magnitude there over 127 (as Q8_0 of ggml), then for each k the PANEL
+ * instruction of AVX512_BF16 takes; X is rounded to bfloat16 too, and sums are float32. Eight bits: for every GROUP of
+ * k and each row a float32 scale, the largest magnitude there over 127 (as Q8_0 of ggml), then for each k the PANEL
  * numbers; they are widened in registers, X stays float32.
  *
- * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block of
- * Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight), eight
- * rows come near the speed of the FMA units.
+ * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block
+ * of Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight),
+ * eight rows come near the speed of the FMA units.
  */
 #include <math.h>
 
