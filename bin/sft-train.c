@@ -7,7 +7,7 @@
 #include "music/music.h"
 
 struct options {
-    const char *model, *save, *checkpoint;
+    const char *model, *save, *checkpoint, *train;
     struct opt_list centroids;
     int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, valid_max, warmup;
     double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
@@ -17,9 +17,13 @@ struct options {
 
 enum precision { F32, BF16 };
 
+#define MAX_RANK 1024
+
 struct run {
     const struct options *o;
     struct model *m;
+    enum train train;
+    size_t rank, row, rows;
     struct buf prefix; /* of the files with the best weights so far: beside the checkpoint, or in --save */
 };
 
@@ -47,6 +51,7 @@ static const struct opt table[] = {
     OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
     OPT_INT(0, "steps", struct options, steps, "N", "0", 0, INT64_MAX, "steps, in place of --epochs"),
+    OPT_STR(0, "train", struct options, train, "WHAT", "all", "all, new-rows, or lora:R: the rank of adapters"),
     OPT_INT(0, "valid-every", struct options, valid_every, "N", "100", 1, INT64_MAX, "steps between validations"),
     OPT_INT(0, "valid-max", struct options, valid_max, "N", "0", 0, INT64_MAX,
         "validate with about N examples a task; 0 for all"),
@@ -138,9 +143,15 @@ targets_load(struct selfsim_target target[MODALITIES], size_t *n, const struct o
 }
 
 static struct sft_options
-run_options(const struct options *o, uint64_t seed)
+run_options(const struct run *r, uint64_t seed)
 {
+    const struct options *o = r->o;
+
     return (struct sft_options){.seed = seed,
+        .train = r->train,
+        .rank = r->rank,
+        .row = r->row,
+        .rows = r->rows,
         .steps = (uint64_t)o->steps,
         .epochs = o->epochs,
         .batch = (uint64_t)o->batch,
@@ -177,10 +188,67 @@ write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct e
     return st == OK ? rec_flush(out, err) : st;
 }
 
+/* --train. */
+static enum status
+parse_train(struct run *r, struct err *err)
+{
+    const char *what = r->o->train;
+    char *end = NULL;
+
+    if (strcmp(what, "all") == 0)
+        r->train = TRAIN_ALL;
+    else if (strcmp(what, "new-rows") == 0)
+        r->train = TRAIN_NEW_ROWS;
+    else if (strncmp(what, "lora:", 5) == 0 && what[5] >= '1' && what[5] <= '9') {
+        r->train = TRAIN_LORA;
+        r->rank = strtoull(what + 5, &end, 10);
+    }
+    if ((r->train == TRAIN_ALL && strcmp(what, "all") != 0) ||
+        (r->train == TRAIN_LORA && (*end != 0 || r->rank > MAX_RANK)))
+        return err_set(
+            err, USAGE, "--train: expected all, new-rows or lora:R with R from 1 to %d, got %s", MAX_RANK, what);
+    return OK;
+}
+
+/* Where less than all is trained: the rows of the music tokens, and adapters. */
+static enum status
+adapt(struct run *r, uint64_t seed, struct err *err)
+{
+    static const struct str name[] = {{"<|playlist-0|>", 14}, {"<end_of_music>", 14}};
+    struct params *adapted;
+    int32_t id[2];
+    enum status st;
+
+    if (r->train == TRAIN_ALL)
+        return OK;
+    if ((st = added_tokens_find(id, r->o->model, name, 2, err)) != OK)
+        return st;
+    if (id[0] < 0 || id[1] < id[0] || (size_t)id[1] >= r->m->config.V)
+        return err_set(err, DATA, "%s: the music tokens are not rows of the embedding", r->o->model);
+    r->row = (size_t)id[0];
+    r->rows = (size_t)(id[1] - id[0]) + 1;
+    if (r->rank == 0)
+        return OK;
+    if ((st = params_adapt(&adapted, r->m->params, &r->m->config, r->rank, seed, err)) == OK) {
+        params_free(r->m->params);
+        r->m->params = adapted;
+    }
+    return st;
+}
+
+/* The weights as they are now, adapters merged: to be freed unless they are the model's own. */
+static enum status
+whole(struct params **out, const struct run *r, struct err *err)
+{
+    *out = r->m->params;
+    return r->rank == 0 ? OK : params_merge(out, r->m->params, &r->m->config, err);
+}
+
 /* After a step: validates if that is due, and keeps the weights if they are the best so far. */
 static enum status
 validate(struct sft *t, const struct run *r, struct err *err)
 {
+    struct params *p = NULL;
     uint64_t best;
     enum status st;
 
@@ -188,8 +256,10 @@ validate(struct sft *t, const struct run *r, struct err *err)
         return OK;
     if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t))
         return st;
-    if ((st = kept_save(r->prefix.p, best, r->m->params, err)) == OK && r->o->checkpoint == NULL)
+    if ((st = whole(&p, r, err)) == OK && (st = kept_save(r->prefix.p, best, p, err)) == OK && r->o->checkpoint == NULL)
         st = kept_forget(r->prefix.p, best, err);
+    if (p != r->m->params)
+        params_free(p);
     return st;
 }
 
@@ -283,18 +353,18 @@ static enum status
 save(uint64_t *step, const struct sft *t, const struct run *r, struct err *err)
 {
     const struct model_config *c = &r->m->config;
-    struct params *best = NULL;
+    struct params *p = NULL;
     enum status st;
 
-    if (!sft_best_step(step, t)) {
+    if (!sft_best_step(step, t) || *step == sft_step_count(t)) {
         *step = sft_step_count(t);
-        return model_save(r->o->save, c, r->m->params, err);
-    }
-    if (*step == sft_step_count(t))
-        st = model_save(r->o->save, c, r->m->params, err);
-    else if ((st = kept_load(&best, r->prefix.p, *step, c, err)) == OK)
-        st = model_save(r->o->save, c, best, err);
-    params_free(best);
+        st = whole(&p, r, err);
+    } else
+        st = kept_load(&p, r->prefix.p, *step, c, err);
+    if (st == OK)
+        st = model_save(r->o->save, c, p, err);
+    if (p != r->m->params)
+        params_free(p);
     return st == OK && r->o->checkpoint == NULL ? kept_forget(r->prefix.p, UINT64_MAX, err) : st;
 }
 
@@ -302,7 +372,7 @@ static enum status
 run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
 {
     struct selfsim_target target[MODALITIES] = {{0}};
-    struct sft_options so = run_options(r->o, stage_seed(s));
+    struct sft_options so = run_options(r, stage_seed(s));
     struct sft *t = NULL;
     uint64_t step;
     size_t n;
@@ -337,7 +407,9 @@ main(int argc, char **argv)
     cli_must(o.checkpoint != NULL ? buf_printf(&r.prefix, &err, "%s%c", o.checkpoint, 0)
                                   : buf_printf(&r.prefix, &err, "%s/model%c", o.save, 0),
         &err);
+    cli_must(parse_train(&r, &err), &err);
     cli_must(model_load(&r.m, o.model, &err), &err);
+    cli_must(adapt(&r, stage_seed(s), &err), &err);
     cli_must(dataset_new(&d, &r.m->config, &err), &err);
     for (struct rec *rec; (rec = stage_next(s)) != NULL;)
         if (dataset_add(d, &rec->map, &err) != OK)

@@ -306,6 +306,64 @@ END
     done
 }
 
+# tensor FILE NAME: the bytes of a float32 tensor that the file holds.
+tensor() {
+    python3 -c '
+import json, struct, sys
+f = open(sys.argv[1], "rb")
+n = struct.unpack("<Q", f.read(8))[0]
+begin, end = json.loads(f.read(n))[sys.argv[2]]["data_offsets"]
+f.seek(8 + n + begin)
+sys.stdout.buffer.write(f.read(end - begin))' "$1" "$2"
+}
+
+@test "sft-train: --train new-rows changes the rows of the music tokens, and nothing else by a byte" {
+    jq -nc '{added_tokens: ([range(4) | {id: (20 + .), content: "<|playlist-\(.)|>"}] + [{id: 24, content: "<end_of_music>"}])}' >base/tokenizer.json
+    sft-train --model base --save zero --steps 1 --rate 0 -o zero.mp ex.mp
+    sft-train --model base --save out --steps 60 --rate 0.02 --train new-rows --checkpoint c.ckpt --checkpoint-every 60 -o log.mp ex.mp
+    log log.mp 'map(select(.split == "train").loss) | .[59] < .[0]' | grep -qx true
+    for name in layers.0.self_attn.q_proj layers.0.mlp.down_proj layers.0.input_layernorm norm; do
+        same <(tensor zero/model.safetensors model.$name.weight) <(tensor out/model.safetensors model.$name.weight)
+    done
+    for run in zero out; do tensor "$run/model.safetensors" model.embed_tokens.weight | split -b 32 -d -a 2 - "$run.row."; done
+    for row in {00..39}; do
+        if ((10#$row >= 20 && 10#$row <= 24)); then
+            run -1 cmp -s "zero.row.$row" "out.row.$row"
+        else
+            same "zero.row.$row" "out.row.$row"
+        fi
+    done
+    mp2json c.ckpt | jq -c 'select(.block) | [.block, .offset, (.vector | length)]' >blocks
+    [ "$(xargs <blocks)" = '[weights,160,40] [moment1,160,40] [moment2,160,40]' ]
+}
+
+@test "sft-train: --train lora:R learns, saves merged weights, and resumes to the same bytes" {
+    jq -nc '{added_tokens: ([range(4) | {id: (20 + .), content: "<|playlist-\(.)|>"}] + [{id: 24, content: "<end_of_music>"}])}' >base/tokenizer.json
+    options=(--model base --steps 60 --rate 0.02 --train lora:3 --valid-every 30 --checkpoint-every 30)
+    sft-train "${options[@]}" --save a --checkpoint a.ckpt -o a.mp ex.mp
+    sft-train --model base --save rows --steps 60 --rate 0.02 --train new-rows -o rows.mp ex.mp
+    log a.mp 'map(select(.split == "train").loss)[59]' >ends && log rows.mp 'map(select(.split == "train").loss)[59]' >>ends
+    awk '{x[NR] = $1} END {exit !(x[1] < x[2])}' ends
+    same <(tensor rows/model.safetensors model.norm.weight) <(tensor a/model.safetensors model.norm.weight)
+    run -1 cmp -s <(tensor rows/model.safetensors model.layers.0.mlp.up_proj.weight) <(tensor a/model.safetensors model.layers.0.mlp.up_proj.weight)
+    # what was saved, read again, has the loss of the step that it was kept for
+    sft-train --model a --save again --steps 1 --rate 0 -o again.mp ex.mp
+    log a.mp 'map(select(.split == "valid").loss) | min' >ends && log again.mp 'map(select(.split == "valid").loss)[0]' >>ends
+    awk '{x[NR] = $1} END {d = x[1] - x[2]; exit !(d < 1e-4 && d > -1e-4)}' ends
+    cp a.ckpt b.ckpt && for f in a.ckpt.best-*; do cp "$f" "b.${f#a.}"; done
+    sft-train "${options[@]}" --save b --checkpoint b.ckpt --resume -o b.mp ex.mp
+    same a/model.safetensors b/model.safetensors
+    same a.mp b.mp
+    run -65 --separate-stderr sft-train "${options[@]}" --train lora:4 --save b --checkpoint b.ckpt --resume -o b.mp ex.mp
+    [[ $stderr == *"the rank of --train lora was 3 in the interrupted run and is 4 here"* ]]
+    for what in lora: lora:0 lora:3x lora:99999 rows; do
+        run -64 --separate-stderr sft-train --model base --save c --train "$what" -o c.mp ex.mp
+        [[ $stderr == *"--train: expected all, new-rows or lora:R"* ]]
+    done
+    rm base/tokenizer.json
+    run -66 --separate-stderr sft-train --model base --save c --train new-rows -o c.mp ex.mp
+}
+
 # centroids N: N codes of modality playlist on a half circle; the second stands for no track.
 centroids() {
     jq -nc --argjson n "$1" 'range($n) | {modality: "playlist", index: ., count: (if . == 1 then 0 else 3 end),

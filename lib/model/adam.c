@@ -33,25 +33,35 @@ adam_rate(const struct sft_options *o, uint64_t step, uint64_t steps)
 }
 
 /* Squares are summed in double, by chunk, and the chunks in order. */
-double
-adam_norm(const struct params *grads)
+static double
+sum_squares(const float *x, size_t n)
 {
     double sum = 0, part[CHUNKS_AT_ONCE];
 
-    for (size_t from = 0; from < grads->count; from += CHUNK * CHUNKS_AT_ONCE) {
-        size_t left = grads->count - from, chunks = (left + CHUNK - 1) / CHUNK;
+    for (size_t from = 0; from < n; from += CHUNK * CHUNKS_AT_ONCE) {
+        size_t left = n - from, chunks = (left + CHUNK - 1) / CHUNK;
 
         chunks = chunks < CHUNKS_AT_ONCE ? chunks : CHUNKS_AT_ONCE;
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(left))
         for (size_t c = 0; c < chunks; c++) {
-            size_t n = left - c * CHUNK < CHUNK ? left - c * CHUNK : CHUNK;
-            double norm = vec_norm(grads->block + from + c * CHUNK, n);
+            size_t m = left - c * CHUNK < CHUNK ? left - c * CHUNK : CHUNK;
+            double norm = vec_norm(x + from + c * CHUNK, m);
 
             part[c] = norm * norm;
         }
         for (size_t c = 0; c < chunks; c++)
             sum += part[c];
     }
+    return sum;
+}
+
+double
+adam_norm(const struct params *grads, const struct spans *s)
+{
+    double sum = 0;
+
+    for (size_t at, n, next = 0; spans_run(&at, &n, &next, s);)
+        sum += sum_squares(grads->block + at, n);
     return sqrt(sum);
 }
 
@@ -136,17 +146,17 @@ update_chunk(struct params *p, struct moments *m, const struct params *grads, co
 }
 
 void
-adam_step(struct params *p, struct moments *m, const struct params *grads, const struct sft_options *o, uint64_t step,
-    double rate, double scale)
+adam_step(struct params *p, struct moments *m, const struct params *grads, const struct spans *s,
+    const struct sft_options *o, uint64_t step, double rate, double scale)
 {
     struct factors f = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .grad = (float)scale};
 
     f.step = (float)(rate / (1 - pow(o->beta1, (double)step)));
     f.root = (float)(1 / sqrt(1 - pow(o->beta2, (double)step)));
-    for (size_t i = 0; i < p->n_tensors; i++) {
-        size_t n = p->tensor[i].count, at = (size_t)(p->tensor[i].p - p->block);
+    for (size_t i = 0; i < s->n; i++) {
+        size_t n = s->piece[i].n, at = s->piece[i].at;
 
-        f.keep = p->tensor[i].decay ? (float)(1 - rate * o->weight_decay) : 1;
+        f.keep = s->piece[i].decay ? (float)(1 - rate * o->weight_decay) : 1;
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(n * 8))
         for (size_t j = 0; j < n; j += CHUNK)
             update_chunk(p, m, grads, &f, step, at + j, n - j < CHUNK ? n - j : CHUNK);

@@ -35,6 +35,8 @@ agreements(struct agree out[AGREED], const struct sft *t)
 {
     const struct sft_options *o = &t->o;
     const struct agree all[] = {
+        {"--train", WHOLE, (uint64_t)o->train, 0},
+        {"the rank of --train lora", WHOLE, o->rank, 0},
         {"the training data", HASH, t->data_hash, 0},
         {"the starting model", HASH, t->start_hash, 0},
         {"--centroids", HASH, t->target_hash, 0},
@@ -146,20 +148,38 @@ block_set(struct sft *t, int block, size_t at, const float *from, size_t n)
         moments_set(&t->moments, block - 1, at, from, n);
 }
 
+/* The next piece of what is trained: n numbers at *at, behind what was before. */
+struct pieces {
+    const struct spans *spans;
+    size_t next, at, n, end; /* of a run of spans */
+};
+
+static bool
+next_piece(struct pieces *p)
+{
+    p->at += p->n;
+    if (p->at == p->end) {
+        size_t run;
+
+        if (!spans_run(&p->at, &run, &p->next, p->spans))
+            return false;
+        p->end = p->at + run;
+    }
+    p->n = p->end - p->at < PIECE ? p->end - p->at : PIECE;
+    return true;
+}
+
 static enum status
 write_block(struct rec_writer *w, float *piece, const struct sft *t, int block, struct err *err)
 {
-    size_t count = t->m->params->count;
     enum status st = OK;
 
-    for (size_t i = 0; st == OK && i < count; i += PIECE) {
-        size_t n = count - i < PIECE ? count - i : PIECE;
-
-        block_get(piece, t, block, i, n);
+    for (struct pieces p = {.spans = &t->spans}; st == OK && next_piece(&p);) {
+        block_get(piece, t, block, p.at, p.n);
         rec_begin(w);
         put_text(w, "block", block_name[block]);
-        put_u64(w, "offset", i);
-        put_vector(w, "vector", piece, n);
+        put_u64(w, "offset", p.at);
+        put_vector(w, "vector", piece, p.n);
         st = rec_end(w, err);
     }
     return st;
@@ -168,13 +188,11 @@ write_block(struct rec_writer *w, float *piece, const struct sft *t, int block, 
 static enum status
 read_block(struct rec_reader *in, float *piece, struct sft *t, int block, struct err *err)
 {
-    size_t count = t->m->params->count;
     struct rec *rec;
     struct str name;
     enum status st;
 
-    for (size_t i = 0; i < count; i += PIECE) {
-        size_t n = count - i < PIECE ? count - i : PIECE;
+    for (struct pieces p = {.spans = &t->spans}; next_piece(&p);) {
         uint64_t at;
 
         if ((st = rec_read(&rec, in, err)) == END)
@@ -182,11 +200,11 @@ read_block(struct rec_reader *in, float *piece, struct sft *t, int block, struct
         if (st != OK)
             return st;
         if (map_str(&name, &rec->map, "block", err) != OK || map_u64(&at, &rec->map, "offset", SIZE_MAX, err) != OK ||
-            map_vector(piece, n, &rec->map, "vector", err) != OK)
+            map_vector(piece, p.n, &rec->map, "vector", err) != OK)
             return rec_context(err, rec);
-        if (!str_eq(name, str_of(block_name[block])) || at != i)
-            return rec_context((err_set(err, DATA, "expected %s from %zu on", block_name[block], i), err), rec);
-        block_set(t, block, i, piece, n);
+        if (!str_eq(name, str_of(block_name[block])) || at != p.at)
+            return rec_context((err_set(err, DATA, "expected %s from %zu on", block_name[block], p.at), err), rec);
+        block_set(t, block, p.at, piece, p.n);
     }
     return OK;
 }

@@ -28,7 +28,7 @@ embed_forward(float *y, const float *w, const int32_t *id, size_t T, size_t D)
 
 /* Threads take columns: an embedding's gradient is summed over t in order, whoever does it. */
 void
-embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D)
+embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D, size_t row, size_t rows)
 {
     PARALLEL(T * D, 1)
     for (size_t j = 0; j < D; j += COLUMNS) {
@@ -38,6 +38,8 @@ embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D
             float *to = dw + (size_t)id[t] * D + j;
             const float *from = dy + t * D + j;
 
+            if ((size_t)id[t] - row >= rows)
+                continue;
 #pragma omp simd
             for (size_t i = 0; i < n; i++)
                 to[i] += from[i];
@@ -105,7 +107,7 @@ norm_backward(float *dx, float *dw, float *partial, const float *dy, const float
         for (size_t t = c * NORM_CHUNK; t < end; t++)
             norm_row(dx + t * D, partial + c * D, dy + t * D, x + t * D, w, rstd[t], D);
     }
-    for (size_t c = 0; c < chunks; c++)
+    for (size_t c = 0; dw != NULL && c < chunks; c++)
         vec_axpy(dw, 1, partial + c * D, D);
 }
 
@@ -137,17 +139,19 @@ linear_forward(float *y, struct operand x, struct operand w, size_t T, size_t N,
 
 void
 linear_backward(float *dx, float *dw, struct operand dy, struct operand x, struct operand w, size_t T, size_t N,
-    size_t K, struct mul16 *m)
+    size_t K, int beta, struct mul16 *m)
 {
     if (dy.h == NULL) {
-        mat_mul(dx, K, dy.f, N, false, w.f, K, false, T, K, N, 1, 0);
-        mat_mul(dw, K, dy.f, N, true, x.f, K, false, N, K, T, 1, 1);
+        mat_mul(dx, K, dy.f, N, false, w.f, K, false, T, K, N, 1, (float)beta);
+        if (dw != NULL)
+            mat_mul(dw, K, dy.f, N, true, x.f, K, false, N, K, T, 1, 1);
         return;
     }
     clear_pad(dy.h, T, N);
     clear_pad(x.h, T, K);
-    mul16(m, dx, K, dy.h, N, false, w.h, K, false, padded(T), K, N, 0);
-    mul16(m, dw, K, dy.h, N, true, x.h, K, false, N, K, padded(T), 1);
+    mul16(m, dx, K, dy.h, N, false, w.h, K, false, padded(T), K, N, beta);
+    if (dw != NULL)
+        mul16(m, dw, K, dy.h, N, true, x.h, K, false, N, K, padded(T), 1);
 }
 
 /* Turns one head by the angles of one position: sign -1 is the inverse. */

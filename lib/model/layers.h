@@ -31,15 +31,15 @@ padded(size_t T)
 
 /* y (T,D) = rows id of w (V,D). */
 void embed_forward(float *y, const float *w, const int32_t *id, size_t T, size_t D);
-/* dw (V,D) += dy (T,D) at rows id. */
-void embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D);
+/* dw (V,D) += dy (T,D) at rows id, those of row … row + rows - 1 alone. */
+void embed_backward(float *dw, const float *dy, const int32_t *id, size_t T, size_t D, size_t row, size_t rows);
 
 /* RMSNorm (Zhang and Sennrich 2019): y, h (T,D) = x * rstd * w, rstd (T) = 1 / sqrt(mean of x^2 + eps). */
 void norm_forward(float *y, bf16 *h, float *rstd, const float *x, const float *w, double eps, size_t T, size_t D);
 #define NORM_CHUNK 64
 /* How many rows partial has below. */
 size_t norm_partials(size_t T);
-/* dx (T,D) +=, dw (D) +=; partial is scratch of (norm_partials(T), D). */
+/* dx (T,D) +=, dw (D) += unless it is NULL; partial is scratch of (norm_partials(T), D). */
 void norm_backward(float *dx, float *dw, float *partial, const float *dy, const float *x, const float *rstd,
     const float *w, size_t T, size_t D);
 
@@ -52,9 +52,25 @@ void half_rows(bf16 *h, const float *y, size_t T, size_t N);
  */
 void linear_forward(
     float *y, struct operand x, struct operand w, size_t T, size_t N, size_t K, int beta, struct mul16 *m);
-/* dx (T,K) = dy w, dw (N,K) += dy^T x. */
+/* dx (T,K) = beta dx + dy w; dw (N,K) += dy^T x unless it is NULL. */
 void linear_backward(float *dx, float *dw, struct operand dy, struct operand x, struct operand w, size_t T, size_t N,
-    size_t K, struct mul16 *m);
+    size_t K, int beta, struct mul16 *m);
+
+/* ---- adapters (adapter.c) ---- */
+
+#define ADAPTER_STREAM ((uint64_t)1 << 60) /* of random numbers, the first of them */
+/* (T,R) each; the halves are NULL unless operands are of bfloat16. */
+struct lora_scratch {
+    size_t R;
+    float *u, *du;
+    bf16 *u16, *du16;
+};
+/* y (T,N) += LORA_SCALE (x A^T) B^T; a and b are w's as operands. */
+void adapter_forward(float *y, struct lora_scratch *s, struct operand x, const struct adapter *w, struct operand a,
+    struct operand b, size_t T, struct mul16 *m);
+/* dx (T,K) += and dw's a and b +=. */
+void adapter_backward(float *dx, struct adapter *dw, struct lora_scratch *s, struct operand dy, struct operand x,
+    const struct adapter *w, struct operand a, struct operand b, size_t T, struct mul16 *m);
 
 /*
  * Rotary embedding (Su et al. 2021) in Hugging Face's layout: element i of a head's first half turns with element i of

@@ -44,7 +44,7 @@ params_read(struct params **out, const struct model_config *c, const char *path,
             (uintmax_t)bytes);
         goto out;
     }
-    if ((st = params_new(&p, c, err)) != OK)
+    if ((st = params_new(&p, c, 0, err)) != OK)
         goto out;
     for (size_t i = 0; i < p->n_tensors; i++) {
         struct tensor *t = &p->tensor[i];
@@ -72,7 +72,7 @@ enum status
 model_new(struct model **out, const struct model_config *c, struct err *err)
 {
     struct model *m = calloc(1, sizeof *m);
-    enum status st = m == NULL ? err_memory(err) : params_new(&m->params, c, err);
+    enum status st = m == NULL ? err_memory(err) : params_new(&m->params, c, 0, err);
 
     *out = NULL;
     if (st != OK) {

@@ -69,6 +69,16 @@ struct model_layer {
     float *w_down;    /* (D, F) */
 };
 
+/* A low-rank addition to a linear layer (Hu et al. 2021, LoRA): y += LORA_SCALE (x A^T) B^T. */
+#define LORA_SCALE 2.0F
+struct adapter {
+    size_t N, K;
+    float *a; /* (R, K) */
+    float *b; /* (N, R) */
+};
+/* Of what a layer computes as one product: queries, keys and values; gate and up. */
+enum adapted { ADAPT_QKV, ADAPT_WO, ADAPT_GATE_UP, ADAPT_DOWN, ADAPTED };
+
 /* All parameters are one block that a table cuts up: saving, the optimiser and gradients are each one loop over it. */
 struct params {
     size_t count;
@@ -78,15 +88,29 @@ struct params {
     void *base;            /* what the block was allocated as */
     bf16 *half;            /* the block as bfloat16, for products (params_half); else NULL */
     float *embed;          /* (V, D) */
+    size_t n_layers;
     struct model_layer *layer;
-    float *norm; /* (D) */
-    float *head; /* (V, D); == embed if tied */
+    float *norm;             /* (D) */
+    float *head;             /* (V, D); == embed if tied */
+    size_t row, rows;        /* as gradients: of embedding and head what is wanted; all to begin with */
+    size_t rank;             /* of adapters; 0 for none */
+    struct adapter *adapter; /* (L, ADAPTED), in the block behind the tensors of the table */
 };
 /* How many there are; SIZE_MAX if no size_t can tell. */
 size_t params_count(const struct model_config *c);
-/* Zeroed parameters of that shape (also used for gradients and moments). */
-enum status params_new(struct params **out, const struct model_config *c, struct err *err);
+/* Zeroed parameters of that shape (also used for gradients), with adapters of that rank. */
+enum status params_new(struct params **out, const struct model_config *c, size_t rank, struct err *err);
 void params_free(struct params *p);
+/*
+ * Gradients of the given rows of embedding and head alone, and of adapters: the pointers of all others become NULL.
+ * Their memory is never touched, and so costs nothing.
+ */
+void grads_freeze(struct params *grads, size_t row, size_t rows);
+/* A copy with adapters that change nothing yet: A is drawn, uniform in ±1/sqrt(K), B is 0. SYSTEM. */
+enum status params_adapt(struct params **out, const struct params *p, const struct model_config *c, size_t rank,
+    uint64_t seed, struct err *err);
+/* A copy without adapters, into which those of p are added. SYSTEM. */
+enum status params_merge(struct params **out, const struct params *p, const struct model_config *c, struct err *err);
 /* Makes p->half, and brings it up to date. SYSTEM. */
 enum status params_half(struct params *p, struct err *err);
 
@@ -146,9 +170,15 @@ enum status dataset_trained(struct buf *out, const struct dataset *d, struct err
 
 enum decay { DECAY_COSINE, DECAY_LINEAR, DECAY_CONSTANT };
 
+/* What is trained: all; the rows of the music tokens in embedding and head; these and adapters. */
+enum train { TRAIN_ALL, TRAIN_NEW_ROWS, TRAIN_LORA };
+
 struct sft_options {
     uint64_t seed;
-    uint64_t steps; /* 0: as many as epochs times the training examples fill */
+    enum train train;
+    uint64_t rank;    /* of adapters that m->params have, with TRAIN_LORA */
+    size_t row, rows; /* unless TRAIN_ALL: the rows of the music tokens */
+    uint64_t steps;   /* 0: as many as epochs times the training examples fill */
     double epochs;
     uint64_t batch, batch_tokens;      /* examples a step; or tokens a step where that is not 0 */
     double mix;                        /* share of dialogues in a batch */
@@ -185,8 +215,9 @@ void sft_log_put(struct rec_writer *w, const struct sft_log *l);
 
 struct sft;
 /*
- * Everything but m is borrowed too; m->params are what is trained. Memory: 16 bytes a parameter (weights, gradient, two
- * moments), 2 more with products of bfloat16, 4 fewer with such moments; and the activations of a micro-batch.
+ * Everything but m is borrowed too; m->params are what is trained. Memory: 4 bytes a parameter, 2 more with products of
+ * bfloat16; 12 one that is trained (gradient, two moments), 8 with moments of bfloat16; and the activations of a
+ * micro-batch.
  */
 enum status sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
     const struct selfsim_target *target, size_t n_targets, struct err *err);

@@ -55,6 +55,21 @@ add_layer(struct walk *w, struct model_layer *l, size_t i, const struct model_co
 }
 
 static void
+add_adapters(struct walk *w, struct adapter *a, size_t i, size_t rank, const struct model_config *c)
+{
+    size_t q = c->H * c->E;
+
+    a[ADAPT_QKV] = (struct adapter){.N = q + 2 * c->G * c->E, .K = c->D};
+    a[ADAPT_WO] = (struct adapter){.N = c->D, .K = q};
+    a[ADAPT_GATE_UP] = (struct adapter){.N = 2 * c->F, .K = c->D};
+    a[ADAPT_DOWN] = (struct adapter){.N = c->D, .K = c->F};
+    for (int k = 0; k < ADAPTED; k++) {
+        a[k].a = add(w, i, "adapter_a", rank, a[k].K);
+        a[k].b = add(w, i, "adapter_b", a[k].N, rank);
+    }
+}
+
+static void
 cut_up(struct params *p, struct walk *w, const struct model_config *c)
 {
     w->n = w->count = 0;
@@ -63,6 +78,9 @@ cut_up(struct params *p, struct walk *w, const struct model_config *c)
         add_layer(w, &p->layer[i], i, c);
     p->norm = add(w, SIZE_MAX, "model.norm", c->D, 0);
     p->head = c->tied ? p->embed : add(w, SIZE_MAX, "lm_head", c->V, c->D);
+    p->n_tensors = w->n;
+    for (size_t i = 0; p->rank > 0 && i < c->L; i++)
+        add_adapters(w, p->adapter + i * ADAPTED, i, p->rank, c);
 }
 
 size_t
@@ -84,9 +102,10 @@ static enum status
 allocate(struct params *p, const struct model_config *c, struct err *err)
 {
     struct walk w = {0};
-    size_t bytes, most = 3 + PER_LAYER * c->L;
+    size_t bytes, most = 3 + (PER_LAYER + 2 * ADAPTED) * c->L;
 
-    if ((p->layer = calloc(c->L, sizeof *p->layer)) == NULL || (p->tensor = calloc(most, sizeof *p->tensor)) == NULL)
+    if ((p->layer = calloc(c->L, sizeof *p->layer)) == NULL || (p->tensor = calloc(most, sizeof *p->tensor)) == NULL ||
+        (p->adapter = calloc(c->L * ADAPTED, sizeof *p->adapter)) == NULL)
         return err_memory(err);
     w.out = p->tensor;
     cut_up(p, &w, c);
@@ -100,23 +119,38 @@ allocate(struct params *p, const struct model_config *c, struct err *err)
     p->block = (float *)(((uintptr_t)p->base + ALIGN - 1) / ALIGN * ALIGN);
     w.base = p->block;
     cut_up(p, &w, c);
-    p->n_tensors = w.n;
     return OK;
 }
 
 enum status
-params_new(struct params **out, const struct model_config *c, struct err *err)
+params_new(struct params **out, const struct model_config *c, size_t rank, struct err *err)
 {
     struct params *p = calloc(1, sizeof *p);
-    enum status st = p == NULL ? err_memory(err) : allocate(p, c, err);
+    enum status st = OK;
 
     *out = NULL;
+    if (p == NULL)
+        return err_memory(err);
+    p->rank = rank;
+    p->n_layers = c->L;
+    p->rows = c->V;
+    st = allocate(p, c, err);
     if (st != OK) {
         params_free(p);
         return st;
     }
     *out = p;
     return OK;
+}
+
+void
+grads_freeze(struct params *grads, size_t row, size_t rows)
+{
+    for (size_t i = 0; i < grads->n_layers; i++)
+        grads->layer[i] = (struct model_layer){0};
+    grads->norm = NULL;
+    grads->row = row;
+    grads->rows = rows;
 }
 
 enum status
@@ -139,5 +173,6 @@ params_free(struct params *p)
     free(p->half);
     free(p->layer);
     free(p->tensor);
+    free(p->adapter);
     free(p);
 }

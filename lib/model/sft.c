@@ -81,7 +81,7 @@ allocate_scratch(struct sft *t, struct err *err)
         return err_memory(err);
     if (t->o.half && (st = params_half(t->m->params, err)) != OK)
         return st;
-    return acts_new(&t->acts, &t->m->config, n, t->d->longest,
+    return acts_new(&t->acts, &t->m->config, t->m->params->rank, n, t->d->longest,
         ACTS_BACKWARD | (t->o.half ? ACTS_HALF : 0U) | (t->o.recompute ? ACTS_RECOMPUTE : 0U), err);
 }
 
@@ -95,9 +95,12 @@ allocate(struct sft *t, struct err *err)
             return st;
     for (size_t i = 0; i < t->d->n && !t->has_valid; i++)
         t->has_valid = t->d->example[i].valid && t->d->example[i].n > 0;
-    if ((st = params_new(&t->grads, &t->m->config, err)) != OK ||
+    if ((st = spans_init(&t->spans, t->m, &t->o, err)) != OK ||
+        (st = params_new(&t->grads, &t->m->config, t->m->params->rank, err)) != OK ||
         (st = moments_init(&t->moments, t->grads->count, t->o.half_moments, err)) != OK)
         return st;
+    if (t->o.train != TRAIN_ALL)
+        grads_freeze(t->grads, t->o.row, t->o.rows);
     return allocate_scratch(t, err);
 }
 
@@ -138,6 +141,7 @@ sft_free(struct sft *t)
     for (int k = 0; k < TASKS; k++)
         draw_fini(&t->draw[k]);
     moments_fini(&t->moments);
+    spans_fini(&t->spans);
     params_free(t->grads);
     acts_free(t->acts);
     free(t->log);
@@ -277,18 +281,19 @@ sft_step(struct sft *t, struct err *err)
     size_t n = draw_batch(t);
     enum status st;
 
-    memset(t->grads->block, 0, t->grads->count * sizeof(float));
+    for (size_t at, count, next = 0; spans_run(&at, &count, &next, &t->spans);)
+        memset(t->grads->block + at, 0, count * sizeof(float));
     t->tokens += run_examples(l.task, t, t->grads, n);
     l.selfsim = run_selfsim(t, t->grads);
     l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
-    l.norm = adam_norm(t->grads);
+    l.norm = adam_norm(t->grads, &t->spans);
     l.tokens = t->tokens;
     if ((st = acts_status(t->acts, err)) != OK)
         return st;
     if (!isfinite(l.loss) || !isfinite(l.norm))
         return err_set(
             err, DATA, "step %ju: the loss is not finite; a lower --rate or --clip may help", (uintmax_t)l.step);
-    adam_step(t->m->params, &t->moments, t->grads, &t->o, l.step, l.rate,
+    adam_step(t->m->params, &t->moments, t->grads, &t->spans, &t->o, l.step, l.rate,
         t->o.clip > 0 && l.norm > t->o.clip ? t->o.clip / l.norm : 1);
     t->step++;
     return sft_log_add(t, &l, err);

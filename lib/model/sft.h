@@ -28,7 +28,8 @@ struct sft {
     struct sft_log *log;
     size_t n_log, cap_log;
 
-    bool has_valid; /* there are examples to validate with */
+    struct spans spans; /* of m's parameters: what is trained */
+    bool has_valid;     /* there are examples to validate with */
 
     /* Scratch. */
     struct params *grads;

@@ -46,6 +46,7 @@ struct acts {
     size_t T, longest, head_rows; /* T and head_rows are whole PADs */
     bool backward, half, recompute;
     struct mul16 *m; /* NULL without half */
+    struct lora_scratch lora;
     void *base;
     struct layer_acts *layer;                      /* but for x, L times the same memory unless all of it is kept */
     float *out;                                    /* (T,D) after the last layer */
@@ -171,6 +172,12 @@ carve_all(struct acts *a, struct carver *v)
     a->cosine = carve(v, a->longest, c->E / 2);
     a->sine = carve(v, a->longest, c->E / 2);
     a->pos = carve(v, a->T, 1);
+    a->lora.u = carve(v, a->T, a->lora.R);
+    a->lora.du = carve(v, a->T, a->lora.R);
+    if (a->half) {
+        a->lora.u16 = carve16(v, a->T, a->lora.R);
+        a->lora.du16 = carve16(v, a->T, a->lora.R);
+    }
     a->attention = carve(v, 1, attention_scratch(&r, c->E, num_threads()));
     a->hx = carve(v, a->head_rows, c->D);
     a->hn = carve_both(v, a, shared.n1.f, a->head_rows, c->D);
@@ -205,7 +212,8 @@ acts_allocate(struct acts *a, struct err *err)
 }
 
 enum status
-acts_new(struct acts **out, const struct model_config *c, size_t T, size_t longest, unsigned kind, struct err *err)
+acts_new(struct acts **out, const struct model_config *c, size_t rank, size_t T, size_t longest, unsigned kind,
+    struct err *err)
 {
     struct acts *a = calloc(1, sizeof *a);
     enum status st = OK;
@@ -216,6 +224,7 @@ acts_new(struct acts **out, const struct model_config *c, size_t T, size_t longe
     *a = (struct acts){.c = *c,
         .T = padded(T),
         .longest = longest,
+        .lora.R = rank,
         .backward = (kind & ACTS_BACKWARD) != 0,
         .half = (kind & ACTS_HALF) != 0,
         .recompute = (kind & ACTS_RECOMPUTE) != 0};
@@ -258,6 +267,31 @@ kept(struct both x)
     return (struct operand){x.f, x.h};
 }
 
+/* y = beta y + what a linear layer makes of x, its adapter included. */
+static void
+project(float *y, struct acts *a, struct operand x, const struct params *p, const float *w, size_t layer,
+    enum adapted which, size_t T, size_t N, size_t K, int beta)
+{
+    const struct adapter *d = &p->adapter[layer * ADAPTED + which];
+
+    linear_forward(y, x, weight(p, w), T, N, K, beta, a->m);
+    if (p->rank > 0)
+        adapter_forward(y, &a->lora, x, d, weight(p, d->a), weight(p, d->b), T, a->m);
+}
+
+/* dx = the gradient; dw, unless it is NULL, and the adapter's are added to grads. */
+static void
+project_backward(float *dx, float *dw, struct acts *a, struct params *grads, struct operand dy, struct operand x,
+    const struct params *p, const float *w, size_t layer, enum adapted which, size_t T, size_t N, size_t K)
+{
+    size_t i = layer * ADAPTED + which;
+    const struct adapter *d = &p->adapter[i];
+
+    linear_backward(dx, dw, dy, x, weight(p, w), T, N, K, 0, a->m);
+    if (p->rank > 0)
+        adapter_backward(dx, &grads->adapter[i], &a->lora, dy, x, d, weight(p, d->a), weight(p, d->b), T, a->m);
+}
+
 /* All of a layer but its last product. */
 static void
 layer_inside(struct acts *a, struct layer_acts *l, const struct params *p, size_t i, const struct ragged *r, size_t T)
@@ -268,15 +302,15 @@ layer_inside(struct acts *a, struct layer_acts *l, const struct params *p, size_
 
     assert(w->wk == w->wq + q * D && w->wv == w->wk + c->G * c->E * D && w->w_up == w->w_gate + F * D);
     norm_forward(l->n1.f, l->n1.h, l->r1, l->x, w->attn_norm, c->norm_eps, T, D);
-    linear_forward(l->qkv, kept(l->n1), weight(p, w->wq), T, n, D, 0, a->m);
+    project(l->qkv, a, kept(l->n1), p, w->wq, i, ADAPT_QKV, T, n, D, 0);
     rope_forward(l->qkv, n, c->H + c->G, a->cosine, a->sine, a->pos, T, c->E);
     attention_forward(l->att.f, l->lse, a->attention, l->qkv, r, c->H, c->G, c->E);
     if (l->att.h != NULL)
         half_rows(l->att.h, l->att.f, T, q);
     memcpy(l->mid, l->x, T * D * sizeof *l->mid);
-    linear_forward(l->mid, kept(l->att), weight(p, w->wo), T, D, q, 1, a->m);
+    project(l->mid, a, kept(l->att), p, w->wo, i, ADAPT_WO, T, D, q, 1);
     norm_forward(l->n2.f, l->n2.h, l->r2, l->mid, w->ffn_norm, c->norm_eps, T, D);
-    linear_forward(l->gu, kept(l->n2), weight(p, w->w_gate), T, 2 * F, D, 0, a->m);
+    project(l->gu, a, kept(l->n2), p, w->w_gate, i, ADAPT_GATE_UP, T, 2 * F, D, 0);
     swiglu_forward(l->act.f, l->act.h, l->gu, T, F);
 }
 
@@ -296,7 +330,7 @@ transformer_forward(struct acts *a, const struct params *p, const int32_t *id, c
 
         layer_inside(a, l, p, i, r, T);
         memcpy(out, l->mid, T * D * sizeof *out);
-        linear_forward(out, kept(l->act), weight(p, p->layer[i].w_down), T, D, a->c.F, 1, a->m);
+        project(out, a, kept(l->act), p, p->layer[i].w_down, i, ADAPT_DOWN, T, D, a->c.F, 1);
     }
     if (a->backward)
         memset(a->dx, 0, T * a->c.D * sizeof *a->dx);
@@ -332,6 +366,21 @@ head_logits(float *logits, struct acts *a, const struct params *p, const uint32_
         logits_forward(logits + i * a->c.V, a, p, row + i, n - i < a->head_rows ? n - i : a->head_rows);
 }
 
+/* dhn of m rows, and the gradient of the head's rows that are trained. */
+static void
+head_backward_rows(struct acts *a, struct params *grads, const struct params *p, size_t m)
+{
+    size_t D = a->c.D, V = a->c.V, row = grads->row, rows = grads->rows;
+    struct operand dy = gradient(a, a->dlogits16, a->logits, m, V);
+    float *dw = grads->head + row * D;
+
+    linear_backward(a->dhn, rows == V ? grads->head : NULL, dy, kept(a->hn), weight(p, p->head), m, V, D, 0, a->m);
+    if (rows < V && a->half)
+        mul16(a->m, dw, D, dy.h + row, V, true, a->hn.h, D, false, rows, D, padded(m), 1);
+    else if (rows < V)
+        mat_mul(dw, D, dy.f + row, V, true, a->hn.f, D, false, rows, D, m, 1, 1);
+}
+
 void
 head_loss(float *loss, struct acts *a, struct params *grads, const struct params *p, const uint32_t *row,
     const int32_t *target, const float *scale, size_t n)
@@ -346,8 +395,7 @@ head_loss(float *loss, struct acts *a, struct params *grads, const struct params
         cross_entropy(loss + i, a->logits, target + i, scale + i, m, V);
         if (grads == NULL)
             continue;
-        linear_backward(a->dhn, grads->head, gradient(a, a->dlogits16, a->logits, m, V), kept(a->hn),
-            weight(p, p->head), m, V, D, a->m);
+        head_backward_rows(a, grads, p, m);
         memset(a->dhx, 0, m * D * sizeof *a->dhx);
         norm_backward(a->dhx, grads->norm, a->partial, a->dhn, a->hx, a->hr, p->norm, m, D);
         for (size_t j = 0; j < m; j++)
@@ -357,24 +405,28 @@ head_loss(float *loss, struct acts *a, struct params *grads, const struct params
 
 /* ---- backward ---- */
 
-/* dx, the gradient of what the layer gave, becomes that of what came in. */
+/* dx, the gradient of what layer i gave, becomes that of what came in. */
 static void
-layer_backward(struct acts *a, struct model_layer *g, struct layer_acts *l, const struct params *p,
-    const struct model_layer *w, const struct ragged *r, size_t T)
+layer_backward(struct acts *a, struct params *grads, size_t i, const struct params *p, const struct ragged *r, size_t T)
 {
     const struct model_config *c = &a->c;
+    const struct model_layer *w = &p->layer[i];
+    struct model_layer *g = &grads->layer[i];
+    struct layer_acts *l = &a->layer[i];
     size_t D = c->D, F = c->F, q = c->H * c->E, n = (c->H + 2 * c->G) * c->E;
+    struct operand dgu = {l->gu, a->dgu16};
 
-    linear_backward(
-        a->dact, g->w_down, gradient(a, a->dx16, a->dx, T, D), kept(l->act), weight(p, w->w_down), T, D, F, a->m);
+    project_backward(a->dact, g->w_down, a, grads, gradient(a, a->dx16, a->dx, T, D), kept(l->act), p, w->w_down, i,
+        ADAPT_DOWN, T, D, F);
     swiglu_backward(l->gu, a->dgu16, a->dact, l->gu, T, F);
-    linear_backward(
-        a->dn, g->w_gate, (struct operand){l->gu, a->dgu16}, kept(l->n2), weight(p, w->w_gate), T, 2 * F, D, a->m);
+    project_backward(a->dn, g->w_gate, a, grads, dgu, kept(l->n2), p, w->w_gate, i, ADAPT_GATE_UP, T, 2 * F, D);
     norm_backward(a->dx, g->ffn_norm, a->partial, a->dn, l->mid, l->r2, w->ffn_norm, T, D);
-    linear_backward(a->datt, g->wo, gradient(a, a->dx16, a->dx, T, D), kept(l->att), weight(p, w->wo), T, D, q, a->m);
+    project_backward(
+        a->datt, g->wo, a, grads, gradient(a, a->dx16, a->dx, T, D), kept(l->att), p, w->wo, i, ADAPT_WO, T, D, q);
     attention_backward(a->dqkv, a->attention, a->datt, l->lse, l->qkv, r, c->H, c->G, c->E);
     rope_backward(a->dqkv, n, c->H + c->G, a->cosine, a->sine, a->pos, T, c->E);
-    linear_backward(a->dn, g->wq, gradient(a, a->dqkv16, a->dqkv, T, n), kept(l->n1), weight(p, w->wq), T, n, D, a->m);
+    project_backward(
+        a->dn, g->wq, a, grads, gradient(a, a->dqkv16, a->dqkv, T, n), kept(l->n1), p, w->wq, i, ADAPT_QKV, T, n, D);
     norm_backward(a->dx, g->attn_norm, a->partial, a->dn, l->x, l->r1, w->attn_norm, T, D);
 }
 
@@ -389,9 +441,9 @@ transformer_backward(
         /* What the last layer left is still there. */
         if (a->recompute && i + 1 < a->c.L)
             layer_inside(a, &a->layer[i], p, i, r, T);
-        layer_backward(a, &grads->layer[i], &a->layer[i], p, &p->layer[i], r, T);
+        layer_backward(a, grads, i, p, r, T);
     }
-    embed_backward(grads->embed, a->dx, id, T, a->c.D);
+    embed_backward(grads->embed, a->dx, id, T, a->c.D, grads->row, grads->rows);
 }
 
 enum status
@@ -409,7 +461,7 @@ model_logits(float *logits, const struct model *m, const int32_t *ids, size_t T,
         return OK;
     if ((row = malloc(T * sizeof *row)) == NULL)
         st = err_memory(err);
-    else if ((st = acts_new(&a, &m->config, T, T, 0, err)) == OK) {
+    else if ((st = acts_new(&a, &m->config, m->params->rank, T, T, 0, err)) == OK) {
         for (size_t t = 0; t < T; t++)
             row[t] = (uint32_t)t;
         transformer_forward(a, m->params, ids, &r);

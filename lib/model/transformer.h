@@ -18,9 +18,9 @@ enum acts_kind {
     ACTS_HALF = 2,      /* products of bfloat16; the parameters must have a half */
     ACTS_RECOMPUTE = 4, /* of each layer keep the input alone, and compute the rest again for the backward pass */
 };
-/* kind: a set of these; longest: of one sequence. SYSTEM. */
-enum status acts_new(
-    struct acts **out, const struct model_config *c, size_t T, size_t longest, unsigned kind, struct err *err);
+/* rank: of the parameters' adapters; kind: a set of these; longest: of one sequence. SYSTEM. */
+enum status acts_new(struct acts **out, const struct model_config *c, size_t rank, size_t T, size_t longest,
+    unsigned kind, struct err *err);
 void acts_free(struct acts *a);
 
 /* SYSTEM if any product since acts_new failed: what was computed is then worth nothing. */
@@ -31,7 +31,7 @@ void transformer_forward(struct acts *a, const struct params *p, const int32_t *
 
 /*
  * The head at n rows: row[i] predicts target[i]; loss (n). Where grads is not NULL, scale[i] times the gradient is
- * added to grads and, for transformer_backward, to acts (then call it once for each forward pass).
+ * added to grads (see grads_freeze) and, for transformer_backward, to acts (then call it once for each forward pass).
  */
 void head_loss(float *loss, struct acts *a, struct params *grads, const struct params *p, const uint32_t *row,
     const int32_t *target, const float *scale, size_t n);

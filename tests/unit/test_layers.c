@@ -197,7 +197,7 @@ test_plain_layers(struct rng *r)
     check("norm", of_norm, x, dx, T * D + D, weighed(y, T * D));
     reset(r);
     linear_forward(y, X(x), X(x + T * D), T, N, D, 0, NULL);
-    linear_backward(dx, dx + T * D, X(weight), X(x), X(x + T * D), T, N, D, NULL);
+    linear_backward(dx, dx + T * D, X(weight), X(x), X(x + T * D), T, N, D, 0, NULL);
     check("linear", of_linear, x, dx, T * D + N * D, weighed(y, T * N));
     reset(r);
     swiglu_forward(y, NULL, x, T, F);
@@ -205,7 +205,7 @@ test_plain_layers(struct rng *r)
     check("swiglu", of_swiglu, x, dx, T * 2 * F, weighed(y, T * F));
     reset(r);
     embed_forward(y, x, id, T, D);
-    embed_backward(dx, weight, id, T, D);
+    embed_backward(dx, weight, id, T, D, 0, SIZE_MAX);
     check("embed", of_embed, x, dx, V * D, weighed(y, T * D));
 }
 

@@ -111,7 +111,7 @@ our_gradient(struct params *g, const struct model_config *c, const struct params
 
     num_init(threads);
     memset(g->block, 0, g->count * sizeof *g->block);
-    CHECK(acts_new(&a, c, TOKENS, 80, ACTS_BACKWARD | kind, &err) == OK, "memory for a batch");
+    CHECK(acts_new(&a, c, p->rank, TOKENS, 80, ACTS_BACKWARD | kind, &err) == OK, "memory for a batch");
     transformer_forward(a, p, b->id, &b->r);
     head_loss(loss, a, g, p, b->row, b->target, b->scale, b->n);
     transformer_backward(a, g, p, b->id, &b->r);
@@ -195,7 +195,8 @@ check_half(struct params *p, const struct params *g, const struct model_config *
         return;
     }
     mul16_free(m);
-    CHECK(params_half(p, &err) == OK && params_new(&h1, c, &err) == OK && params_new(&h2, c, &err) == OK, "memory");
+    CHECK(
+        params_half(p, &err) == OK && params_new(&h1, c, 0, &err) == OK && params_new(&h2, c, 0, &err) == OK, "memory");
     half = our_gradient(h1, c, p, b, 1, ACTS_HALF);
     NEAR(half, loss, 2e-2 * loss, "loss with bfloat16");
     CHECK(half != loss, "bfloat16 was used");
@@ -213,6 +214,69 @@ check_half(struct params *p, const struct params *g, const struct model_config *
     params_free(h2);
 }
 
+#define RANK 3
+
+/* The loss with adapters is that of the merged weights, as the independent model has it. */
+static double
+merged_loss(const struct params *p, const struct model_config *c, const struct batch *b)
+{
+    struct params *whole = NULL;
+    struct err err;
+    double *w, loss;
+
+    CHECK(params_merge(&whole, p, c, &err) == OK, "merged");
+    w = doubles(whole->block, whole->count);
+    loss = ref_loss(w, c, b);
+    params_free(whole);
+    free(w);
+    return loss;
+}
+
+/* Gradients of adapters and of a range of rows: those of an independent model, and nothing else is touched. */
+static void
+check_frozen(const struct params *p, const struct params *all, const struct model_config *c, const struct batch *b)
+{
+    struct params *q = NULL, *g = NULL;
+    size_t row = c->V / 3, rows = 7, D = c->D, base = p->count, inside = 0, at;
+    const float *embed;
+    struct rng r = rng_seed(5, 6);
+    struct err err;
+    bool same = true;
+
+    CHECK(params_adapt(&q, p, c, RANK, 1, &err) == OK && params_new(&g, c, RANK, &err) == OK, "parameters");
+    grads_freeze(g, row, rows);
+    (void)our_gradient(g, c, q, b, 2, 0);
+    at = (size_t)(g->embed - g->block);
+    embed = g->embed;
+    for (size_t i = row * D; i < (row + rows) * D; i++)
+        same = same && fabsf(embed[i] - all->embed[i]) <= 1e-6F;
+    CHECK(same, "rows of the embedding have the gradient that they have when all is trained");
+    for (size_t i = 0; i < base; i++)
+        inside += g->block[i] != 0 && (i < at + row * D || i >= at + (row + rows) * D) &&
+                  (c->tied || i < (size_t)(g->head - g->block) + row * D ||
+                      i >= (size_t)(g->head - g->block) + (row + rows) * D);
+    CHECK(inside == 0, "no other gradient is touched, but %zu were", inside);
+    for (size_t i = base; i < q->count; i++)
+        q->block[i] = (float)(0.2 * rng_normal(&r));
+    NEAR(our_gradient(g, c, q, b, 1, 0), merged_loss(q, c, b), 1e-4, "loss with adapters");
+    memset(g->block, 0, g->count * sizeof *g->block);
+    (void)our_gradient(g, c, q, b, 1, ACTS_RECOMPUTE);
+    for (size_t i = 0; i < 24; i++) {
+        size_t k = base + rng_below(&r, q->count - base);
+        float was = q->block[k];
+        double up, down;
+
+        q->block[k] = was + 2e-3F;
+        up = merged_loss(q, c, b);
+        q->block[k] = was - 2e-3F;
+        down = merged_loss(q, c, b);
+        q->block[k] = was;
+        NEAR((double)g->block[k], (up - down) / 4e-3, 5e-3 * fabs((up - down) / 4e-3) + 1e-4, "gradient of an adapter");
+    }
+    params_free(q);
+    params_free(g);
+}
+
 int
 main(void)
 {
@@ -223,7 +287,8 @@ main(void)
         struct err err;
         double *w, loss;
 
-        CHECK(params_new(&p, c, &err) == OK && params_new(&g1, c, &err) == OK && params_new(&g2, c, &err) == OK,
+        CHECK(
+            params_new(&p, c, 0, &err) == OK && params_new(&g1, c, 0, &err) == OK && params_new(&g2, c, 0, &err) == OK,
             "parameters");
         randomise(p);
         batch_make(&b, c->V);
@@ -238,6 +303,7 @@ main(void)
         check_gradient(p, g1, c, &b);
         check_logits(p, c, &b);
         free(w);
+        check_frozen(p, g1, c, &b);
         check_half(p, g1, c, &b, loss);
         params_free(p);
         params_free(g1);
