@@ -15,7 +15,7 @@ struct options {
     bool checkpointing, resume;
 };
 
-enum precision { F32, BF16 };
+enum precision { F32, BF16, AUTO };
 
 #define MAX_RANK 1024
 
@@ -46,7 +46,7 @@ static const struct opt table[] = {
     OPT_NEED('m', "model", struct options, model, "DIR", "the model to start from"),
     OPT_ENUM(0, "moments", struct options, moments, "f32", "f32|bf16", "of AdamW, in memory"),
     OPT_ENUM(
-        0, "precision", struct options, precision, "f32", "f32|bf16", "of products; sums and weights stay float32"),
+        0, "precision", struct options, precision, "f32", "f32|bf16|auto", "of products; sums and weights stay float32"),
     OPT_REAL(0, "rate", struct options, rate, "R", "1e-4", 0, 10, "largest learning rate"),
     OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
@@ -167,7 +167,7 @@ run_options(const struct run *r, uint64_t seed)
         .lambda = o->lambda,
         .valid_every = (uint64_t)o->valid_every,
         .valid_max = (uint64_t)o->valid_max,
-        .half = o->precision == BF16,
+        .half = o->precision == BF16 || (o->precision == AUTO && mul16_fast()),
         .half_moments = o->moments == BF16,
         .recompute = o->checkpointing};
 }

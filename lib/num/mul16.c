@@ -237,6 +237,14 @@ mul16(struct mul16 *m, float *C, size_t ldc, const bf16 *A, size_t lda, bool ta,
 
 /* ---- the whole ---- */
 
+bool
+mul16_fast(void)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), need = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
+
+    return (isa & need) == need; /* the sets are bit masks: what a later one has in addition does not matter */
+}
+
 static enum status
 explain(dnnl_status_t st, struct err *err)
 {

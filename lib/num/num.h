@@ -97,6 +97,8 @@ void mul16_free(struct mul16 *m);
  */
 void mul16(struct mul16 *m, float *C, size_t ldc, const bf16 *A, size_t lda, bool ta, const bf16 *B, size_t ldb,
     bool tb, size_t M, size_t N, size_t K, int beta);
+/* Whether this processor multiplies bfloat16 faster than float32. */
+bool mul16_fast(void);
 /* Whether all products since mul16_new succeeded; else SYSTEM. */
 enum status mul16_status(const struct mul16 *m, struct err *err);
 
