@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "text/splithand.h"
 #include "text/text.h"
 #include "text/utf8.h"
 
@@ -51,24 +52,33 @@ enum status merges_apply(uint32_t *id, size_t *n, const struct merges *m, struct
 
 /* The split of GPT-2 (encoder.py of its release), where a ByteLevel pre-tokenizer has use_regex. */
 #define GPT2_SPLIT "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3_SPLIT \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" \
-    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* Those of Llama 3, with {1,3} digits, and Qwen 2, with none. */
+#define LLAMA3_SPLIT(digits) \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
+enum split_kind { SPLIT_PATTERN, SPLIT_HAND, SPLIT_BLANK };
 struct split_step {
-    pcre2_code *code; /* NULL: a blank is put before a piece that does not begin with one */
-    bool llama3;      /* the pattern is LLAMA3_SPLIT: ASCII goes by hand */
+    enum split_kind kind;
+    pcre2_code *code; /* of a pattern */
     bool drop_match, drop_gap;
+    struct hand hand;
 };
 struct splitter {
     struct split_step step[BPE_MAX_STEPS];
     size_t n;
+    uint8_t *set; /* (SPLIT_TABLE), NULL where no step goes by hand */
 };
-/* pattern: a regular expression, or the text itself if literal. */
+/* pattern: a regular expression as the reference reads it, or the text itself if literal. */
 enum status splitter_add_pattern(
     struct splitter *s, struct str pattern, bool literal, bool drop_match, bool drop_gap, struct err *err);
+/* Numbers are pieces: each digit by itself, or each run. */
+enum status splitter_add_digits(struct splitter *s, bool individual, struct err *err);
+/* A blank is put before a piece that does not begin with one. */
 enum status splitter_add_blank(struct splitter *s, struct err *err);
 void splitter_fini(struct splitter *s);
+/* pattern as PCRE2 has to read it, appended to out (splitpattern.c); DATA for what has no equal. */
+enum status split_pattern(struct buf *out, struct str pattern, struct err *err);
 
 /* What a thread needs to run a splitter. */
 struct split_run {

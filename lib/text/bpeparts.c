@@ -68,6 +68,8 @@ load_step(struct bpe *b, struct json v, int depth, bool *byte_level, struct err 
         return err_set(err, DATA, "pre_tokenizer: %.*s behind ByteLevel is not supported", (int)type.n, type.p);
     if (str_eq(type, STR("Split")))
         return load_split(b, v, err);
+    if (str_eq(type, STR("Digits")))
+        return splitter_add_digits(&b->splitter, bpe_json_set(v, "individual_digits"), err);
     if (!str_eq(type, STR("Sequence")))
         return err_set(err, DATA, "pre_tokenizer: %.*s is not supported", (int)type.n, type.p);
     if (depth == MAX_DEPTH || !json_get(&list, v, "pretokenizers") || json_type(list) != JSON_ARRAY)
