@@ -109,9 +109,9 @@ ids() {
 @test "tokenize: what is not supported is refused by name" {
     tokenizer
     segment text false 0 'a' | example | mk e.mp
-    jq '.normalizer = {type: "NFC"}' bytes.json >n.json
+    jq '.normalizer = {type: "NFKC"}' bytes.json >n.json
     run -65 --separate-stderr tokenize --tokenizer n.json e.mp
-    [[ $stderr == *"n.json: normalizer: NFC is not supported"* ]]
+    [[ $stderr == *"n.json: normalizer: NFKC is not supported"* ]]
     jq '.model.type = "Unigram"' bytes.json >u.json
     run -65 --separate-stderr tokenize --tokenizer u.json e.mp
     [[ $stderr == *"only type BPE is supported"* ]]

@@ -52,16 +52,6 @@ check_model(struct json *model, struct json root, struct err *err)
     for (int i = 0; refused[i] != NULL; i++)
         if (bpe_json_set(*model, refused[i]))
             return err_set(err, DATA, "model: %s is not supported", refused[i]);
-    if (json_get(&v, root, "normalizer") && json_type(v) != JSON_NULL) {
-        struct json type, list;
-        struct str name = json_type(v) == JSON_OBJECT && json_get(&type, v, "type") && json_type(type) == JSON_STRING
-                              ? json_str(type)
-                              : STR("of that kind");
-        bool none = str_eq(name, STR("Sequence")) && json_get(&list, v, "normalizers") &&
-                    json_type(list) == JSON_ARRAY && json_size(list) == 0;
-        if (!none)
-            return err_set(err, DATA, "normalizer: %.*s is not supported", (int)name.n, name.p);
-    }
     return OK;
 }
 
@@ -215,9 +205,30 @@ load_merge(struct bpe *b, struct json v, uint32_t rank, struct buf *joined, stru
             struct str s = i == 2 ? (struct str){joined->p, joined->n} : part[i];
             return err_set(err, DATA, "merges[%u]: %.*s is not in the vocabulary", rank, (int)s.n, s.p);
         }
-    /* No text of a user becomes a special token, whatever a file's merges make of it. */
-    if (!b->token[b->name_id[k[2]]].special)
-        merges_add(&b->merges, b->name_id[k[0]], b->name_id[k[1]], rank, b->name_id[k[2]]);
+    merges_add(&b->merges, b->name_id[k[0]], b->name_id[k[1]], rank, b->name_id[k[2]]);
+    return OK;
+}
+
+/*
+ * No text of a user becomes a special token, whatever a file's merges make of it, nor an added one by ignore_merges:
+ * where that could be, words have merges of their own.
+ */
+static enum status
+part_words(struct bpe *b, struct err *err)
+{
+    for (size_t i = 0; i < b->merges.slots && !b->apart; i++)
+        b->apart = b->merges.slot[i].rank != MERGE_NONE && b->token[b->merges.slot[i].id].special;
+    for (size_t i = 0; i < b->n_added && !b->apart; i++)
+        b->apart = b->ignore_merges && ids_find(b->names, b->added[i].content) != IDS_NONE;
+    if (!b->apart)
+        return OK;
+    if (merges_init(&b->word_merges, b->merges.n, err) != OK)
+        return err->status;
+    for (size_t i = 0; i < b->merges.slots; i++) {
+        const struct merge *m = &b->merges.slot[i];
+        if (m->rank != MERGE_NONE && !b->token[m->id].special)
+            merges_add(&b->word_merges, (uint32_t)(m->pair >> 32), (uint32_t)m->pair, m->rank, m->id);
+    }
     return OK;
 }
 
@@ -264,12 +275,13 @@ load_root(struct bpe *b, struct json root, struct err *err)
 {
     struct json model;
 
-    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK || bpe_load_added(b, root, err) != OK ||
-        place_added(b, err) != OK || load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
+    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK ||
+        bpe_load_normalizer(b, root, err) != OK || bpe_load_added(b, root, err) != OK || place_added(b, err) != OK ||
+        load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
         bpe_load_post_processor(b, root, err) != OK)
         return err->status;
     b->ignore_merges = bpe_json_set(model, "ignore_merges");
-    return OK;
+    return part_words(b, err);
 }
 
 /* DIR/tokenizer.json for a folder, else the path itself. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bpeparts - the parts of a tokenizer.json around its model: pre-tokenizer, added tokens, post-processor. */
+/* bpeparts - the parts of a tokenizer.json around its model: normalizer, pre-tokenizer, added tokens, post-processor. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,34 @@ type_of(struct json v)
     if (json_type(v) != JSON_OBJECT || !json_get(&type, v, "type") || json_type(type) != JSON_STRING)
         return STR("?");
     return json_str(type);
+}
+
+static enum status
+load_normal_form(struct bpe *b, struct json v, int depth, struct err *err)
+{
+    struct str type = type_of(v);
+    struct json list;
+
+    if (str_eq(type, STR("NFC")))
+        return b->nfc == NULL ? nfc_new(&b->nfc, err) : OK; /* twice is as once */
+    if (!str_eq(type, STR("Sequence")))
+        return err_set(err, DATA, "normalizer: %.*s is not supported", (int)type.n, type.p);
+    if (depth == MAX_DEPTH || !json_get(&list, v, "normalizers") || json_type(list) != JSON_ARRAY)
+        return err_set(err, DATA, "normalizer: Sequence: expected normalizers");
+    for (struct json_iter it = json_iter(list); json_next(&it);)
+        if (load_normal_form(b, it.value, depth + 1, err) != OK)
+            return err->status;
+    return OK;
+}
+
+enum status
+bpe_load_normalizer(struct bpe *b, struct json root, struct err *err)
+{
+    struct json v;
+
+    if (!json_get(&v, root, "normalizer") || json_type(v) == JSON_NULL)
+        return OK;
+    return load_normal_form(b, v, 0, err);
 }
 
 /* {"Regex": "..."} or {"String": "..."} with behavior Isolated or Removed. */
@@ -107,8 +135,6 @@ load_one_added(struct bpe *b, struct json v, struct err *err)
         return err_set(err, DATA, "added_tokens[%zu]: expected a map with id and content", b->n_added);
     if (json_str(content).n == 0) /* the reference ignores it too */
         return OK;
-    if (bpe_json_set(v, "single_word"))
-        return err_set(err, DATA, "added_tokens[%zu]: single_word is not supported", b->n_added);
     if (ids_add(&k, b->added_names, json_str(content), err) != OK)
         return err->status;
     if (k != b->n_added)
@@ -118,10 +144,9 @@ load_one_added(struct bpe *b, struct json v, struct err *err)
         .id = (uint32_t)json_i64(id),
         .lstrip = bpe_json_set(v, "lstrip"),
         .rstrip = bpe_json_set(v, "rstrip"),
+        .single_word = bpe_json_set(v, "single_word"),
         .normalized = bpe_json_set(v, "normalized"),
         .special = bpe_json_set(v, "special")};
-    if (a->content.n > b->max_added)
-        b->max_added = a->content.n;
     b->n_added++;
     return OK;
 }
@@ -140,7 +165,7 @@ bpe_load_added(struct bpe *b, struct json root, struct err *err)
     for (struct json_iter it = json_iter(list); json_next(&it);)
         if (load_one_added(b, it.value, err) != OK)
             return err->status;
-    return OK;
+    return added_prepare(b, err);
 }
 
 /* The ids of one special token of a template go to the list before or after the sequence. */

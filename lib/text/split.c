@@ -48,12 +48,26 @@ compile_regex(pcre2_code **out, struct str pattern, struct err *err)
     return st;
 }
 
-/* set becomes the bit of every character of all that pattern, a run of some characters, finds. */
+/* All characters that a table has, as one text. */
 static enum status
-mark_set(uint8_t *set, struct str all, const char *pattern, uint8_t bit, struct err *err)
+all_chars(struct buf *out, struct err *err)
 {
-    pcre2_code *code;
+    for (uint32_t c = 0; c < SPLIT_TABLE; c++) {
+        char utf8[4];
+        size_t n = utf8_encode(utf8, c);
+        if ((c < 0xd800 || c > 0xdfff) && buf_add(out, utf8, n, err) != OK)
+            return err->status;
+    }
+    return OK;
+}
+
+/* set becomes bit for every character of all that pattern, a run of some characters, finds. */
+static enum status
+mark_set(uint8_t *set, const struct buf *all, const char *pattern, uint8_t bit, struct err *err)
+{
+    const unsigned char *p = (const unsigned char *)all->p;
     pcre2_match_data *match;
+    pcre2_code *code;
     size_t from = 0;
     int found = 0;
 
@@ -63,9 +77,7 @@ mark_set(uint8_t *set, struct str all, const char *pattern, uint8_t bit, struct 
         pcre2_code_free(code);
         return err_memory(err);
     }
-    while (from < all.n &&
-           (found = pcre2_match(code, (PCRE2_SPTR)all.p, all.n, from, PCRE2_NO_UTF_CHECK, match, NULL)) > 0) {
-        const unsigned char *p = (const unsigned char *)all.p;
+    while (from < all->n && (found = pcre2_match(code, p, all->n, from, PCRE2_NO_UTF_CHECK, match, NULL)) > 0) {
         size_t end = pcre2_get_ovector_pointer(match)[1];
         bool ok;
         for (size_t i = pcre2_get_ovector_pointer(match)[0], k; i < end; i += k) {
@@ -84,23 +96,32 @@ static enum status
 make_sets(struct splitter *s, struct err *err)
 {
     struct buf all = {0};
-    enum status st = OK;
+    enum status st;
 
     if (s->set != NULL)
         return OK;
     if ((s->set = malloc(SPLIT_TABLE)) == NULL)
         return err_memory(err);
     memset(s->set, SPLIT_OTHER, SPLIT_TABLE);
-    for (uint32_t c = 0; c < SPLIT_TABLE && st == OK; c++) {
-        char utf8[4];
-        size_t n = utf8_encode(utf8, c);
+    for (uint32_t c = 0; c < SPLIT_TABLE; c++)
         if (utf8_space(c))
             s->set[c] = c == '\n' || c == '\r' ? SPLIT_SPACE | SPLIT_LINE : SPLIT_SPACE;
-        if (c < 0xd800 || c > 0xdfff)
-            st = buf_add(&all, utf8, n, err);
-    }
-    if (st == OK && (st = mark_set(s->set, (struct str){all.p, all.n}, "\\p{L}+", SPLIT_LETTER, err)) == OK)
-        st = mark_set(s->set, (struct str){all.p, all.n}, "\\p{N}+", SPLIT_NUMBER, err);
+    if ((st = all_chars(&all, err)) == OK && (st = mark_set(s->set, &all, "\\p{L}+", SPLIT_LETTER, err)) == OK)
+        st = mark_set(s->set, &all, "\\p{N}+", SPLIT_NUMBER, err);
+    buf_free(&all);
+    return st;
+}
+
+enum status
+split_word_set(uint8_t **set, struct err *err)
+{
+    struct buf all = {0};
+    enum status st;
+
+    if ((*set = calloc(SPLIT_TABLE, 1)) == NULL)
+        return err_memory(err);
+    if ((st = all_chars(&all, err)) == OK)
+        st = mark_set(*set, &all, "[\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\p{Alphabetic}\\x{200c}\\x{200d}]+", 1, err);
     buf_free(&all);
     return st;
 }
