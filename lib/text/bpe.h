@@ -153,6 +153,7 @@ bool bpe_json_set(struct json o, const char *key);
 enum status bpe_load_normalizer(struct bpe *b, struct json root, struct err *err);
 enum status bpe_load_pre_tokenizer(struct bpe *b, struct json root, struct err *err);
 enum status bpe_load_post_processor(struct bpe *b, struct json root, struct err *err);
+enum status bpe_load_decoder(struct json root, struct err *err);
 enum status bpe_load_added(struct bpe *b, struct json root, struct err *err);
 
 /* ---- added tokens in a text (added.c) ---- */

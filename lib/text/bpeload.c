@@ -252,20 +252,64 @@ load_merges(struct bpe *b, struct json model, struct err *err)
     return st;
 }
 
-/* Added tokens may have ids beyond the vocabulary; their texts are theirs whatever the vocabulary says. */
+static int
+compare_ids(const void *a, const void *b)
+{
+    const struct added *x = *(const struct added *const *)a, *y = *(const struct added *const *)b;
+
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/*
+ * The reference does not read the ids of added tokens: it takes that of the vocabulary, or the next one behind all that
+ * there are. A file that says otherwise would mean two things.
+ */
+static enum status
+check_ids(const struct bpe *b, struct err *err)
+{
+    const struct added **by_id = malloc((b->n_added + 1) * sizeof(*by_id));
+    uint32_t next = ids_count(b->names);
+    enum status st = OK;
+
+    if (by_id == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < b->n_added; i++)
+        by_id[i] = &b->added[i];
+    qsort(by_id, b->n_added, sizeof(*by_id), compare_ids);
+    for (size_t i = 0; i < b->n_added && st == OK; i++) {
+        const struct added *a = by_id[i];
+        uint32_t k = ids_find(b->names, a->content), id = k == IDS_NONE ? next : b->name_id[k];
+        if (a->id != id)
+            st = err_set(err, DATA, "added_tokens: %.*s has id %u; tokenizers would give it %u", (int)a->content.n,
+                a->content.p, a->id, id);
+        if (id >= next)
+            next = id + 1;
+    }
+    free(by_id);
+    return st;
+}
+
+/* Added tokens may have ids beyond the vocabulary. */
 static enum status
 place_added(struct bpe *b, struct err *err)
 {
+    if (check_ids(b, err) != OK)
+        return err->status;
     for (size_t i = 0; i < b->n_added; i++) {
         const struct added *a = &b->added[i];
+        struct bpe_token *t;
+        bool spelled;
         if (grow_tokens(b, (uint64_t)a->id + 1, err) != OK)
             return err->status;
-        if (b->token[a->id].text.n > 0 && !str_eq(b->token[a->id].text, a->content))
-            return err_set(err, DATA, "added_tokens: id %u is %.*s already", a->id, (int)b->token[a->id].text.n,
-                b->token[a->id].text.p);
-        b->token[a->id].text = b->token[a->id].bytes = a->content;
-        b->token[a->id].added = true;
-        b->token[a->id].special = a->special;
+        t = &b->token[a->id];
+        if (t->text.n > 0 && !str_eq(t->text, a->content))
+            return err_set(err, DATA, "added_tokens: id %u is %.*s already", a->id, (int)t->text.n, t->text.p);
+        t->text = a->content;
+        t->added = true;
+        t->special = a->special;
+        /* The reference decodes them like others: one all of whose characters are of the alphabet is read as bytes. */
+        if (unspell(&t->bytes, &spelled, b, a->content, err) != OK)
+            return err->status;
     }
     return OK;
 }
@@ -278,7 +322,7 @@ load_root(struct bpe *b, struct json root, struct err *err)
     if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK ||
         bpe_load_normalizer(b, root, err) != OK || bpe_load_added(b, root, err) != OK || place_added(b, err) != OK ||
         load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
-        bpe_load_post_processor(b, root, err) != OK)
+        bpe_load_post_processor(b, root, err) != OK || bpe_load_decoder(root, err) != OK)
         return err->status;
     b->ignore_merges = bpe_json_set(model, "ignore_merges");
     return part_words(b, err);

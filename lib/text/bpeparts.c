@@ -199,7 +199,7 @@ load_template(struct bpe *b, struct json v, struct err *err)
     bool behind = false;
 
     if (b->n_before + b->n_after > 0)
-        return err_set(err, DATA, "post_processor: TemplateProcessing comes twice");
+        return err_set(err, DATA, "post_processor: two that add tokens");
     if (!json_get(&single, v, "single") || json_type(single) != JSON_ARRAY || !json_get(&tokens, v, "special_tokens") ||
         json_type(tokens) != JSON_OBJECT)
         return err_set(err, DATA, "post_processor: TemplateProcessing: expected single and special_tokens");
@@ -217,6 +217,28 @@ load_template(struct bpe *b, struct json v, struct err *err)
     return OK;
 }
 
+/* {"sep": ["</s>", 2], "cls": ["<s>", 0]}: cls before, sep behind. */
+static enum status
+load_roberta(struct bpe *b, struct json v, struct err *err)
+{
+    static const char *const keys[] = {"cls", "sep"};
+
+    if (b->n_before + b->n_after > 0)
+        return err_set(err, DATA, "post_processor: two that add tokens");
+    for (int i = 0; i < 2; i++) {
+        struct json pair, id = {0};
+        if (!json_get(&pair, v, keys[i]) || json_type(pair) != JSON_ARRAY || json_size(pair) != 2)
+            return err_set(err, DATA, "post_processor: %s: expected a token and its id", keys[i]);
+        for (struct json_iter it = json_iter(pair); json_next(&it);)
+            id = it.value;
+        if (json_type(id) != JSON_I64 || json_i64(id) < 0 || json_i64(id) >= b->n)
+            return err_set(err, DATA, "post_processor: %s: expected a token and its id", keys[i]);
+        (i == 0 ? b->before : b->after)[0] = (uint32_t)json_i64(id);
+    }
+    b->n_before = b->n_after = 1;
+    return OK;
+}
+
 static enum status
 load_processor(struct bpe *b, struct json v, int depth, struct err *err)
 {
@@ -227,6 +249,8 @@ load_processor(struct bpe *b, struct json v, int depth, struct err *err)
         return OK;
     if (str_eq(type, STR("TemplateProcessing")))
         return load_template(b, v, err);
+    if (str_eq(type, STR("RobertaProcessing")) || str_eq(type, STR("BertProcessing")))
+        return load_roberta(b, v, err);
     if (!str_eq(type, STR("Sequence")))
         return err_set(err, DATA, "post_processor: %.*s is not supported", (int)type.n, type.p);
     if (depth == MAX_DEPTH || !json_get(&list, v, "processors") || json_type(list) != JSON_ARRAY)
@@ -235,6 +259,17 @@ load_processor(struct bpe *b, struct json v, int depth, struct err *err)
         if (load_processor(b, it.value, depth + 1, err) != OK)
             return err->status;
     return OK;
+}
+
+enum status
+bpe_load_decoder(struct json root, struct err *err)
+{
+    struct json v;
+    struct str type;
+
+    if (!json_get(&v, root, "decoder") || json_type(v) == JSON_NULL || str_eq(type = type_of(v), STR("ByteLevel")))
+        return OK;
+    return err_set(err, DATA, "decoder: %.*s is not supported", (int)type.n, type.p);
 }
 
 enum status
