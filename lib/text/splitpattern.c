@@ -15,15 +15,19 @@
 #include "text/bpe.h"
 #include "text/unicode.h"
 
+#define HEX "0123456789abcdefABCDEF"
 #define MAX_GROUPS 64
+/* Extensions H and I of the script that Unicode 14 lacks. */
+#define HAN_LATER "\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
 
 struct reading {
     struct str in;
     size_t i;
     struct buf *out;
-    size_t atom; /* where in out the last atom begins */
-    size_t group[MAX_GROUPS];
-    int depth;
+    size_t atom;              /* where in out the last atom begins */
+    size_t group[MAX_GROUPS]; /* the same of the open groups */
+    bool folds[MAX_GROUPS];   /* which of them are (?i: */
+    int depth, fold;          /* open groups; (?i: among them, 0 or 1 */
 };
 
 static enum status
@@ -83,14 +87,17 @@ property(struct reading *r, bool inside, struct err *err)
     }
     if (unicode_category(name))
         st = put_category(r, name, negated, inside, err);
+    else if (str_eq(name, STR("Han")) && !inside)
+        st = buf_printf(r->out, err, "[%s\\p{sc:Han}" HAN_LATER "]", negated ? "^" : "");
+    else if (str_eq(name, STR("Han")) && !negated)
+        st = buf_adds(r->out, STR("\\p{sc:Han}" HAN_LATER), err);
     else
-        st = buf_printf(r->out, err, "\\%c{%.*s}", negated ? 'P' : 'p', (int)name.n, name.p);
+        return refuse(r, name.n + 4, err);
     r->i += (size_t)(end + 1 - (r->in.p + r->i));
     return st;
 }
 
-/* \w and \W: letters, marks, digits, connecting punctuation and what else is alphabetic, and some of the numbers of
- * Latin-1. */
+/* \w and \W: what is alphabetic, marks, digits, connecting punctuation; but not in brackets some numbers of Latin-1. */
 static enum status
 word(struct reading *r, bool negated, bool inside, struct err *err)
 {
@@ -104,9 +111,9 @@ word(struct reading *r, bool negated, bool inside, struct err *err)
     for (int i = 0; i < 4 && st == OK; i++)
         st = put_category(r, str_of(part[i]), false, true, err);
     if (st == OK)
-        st = buf_adds(r->out, STR("\\p{Alphabetic}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"), err);
+        st = buf_adds(r->out, STR("\\p{Alphabetic}"), err);
     if (st == OK && !inside)
-        st = buf_adds(r->out, STR("]"), err);
+        st = buf_adds(r->out, STR("\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]"), err);
     r->i += 2;
     return st;
 }
@@ -137,16 +144,22 @@ escape(struct reading *r, bool inside, struct err *err)
         return inside ? put(r, STR("0-9A-Fa-f"), 2, err) : put(r, STR("[0-9A-Fa-f]"), 2, err);
     case 'v':
         return put(r, STR("\\x0b"), 2, err);
+    case 'x': {
+        size_t n = ahead(r, 2) == '{' ? strspn(r->in.p + r->i + 3, HEX) : 0;
+        if (n == 0 || n > 6 || ahead(r, 3 + n) != '}' || r->fold > 0)
+            return refuse(r, 3, err);
+        return put(r, (struct str){r->in.p + r->i, n + 4}, n + 4, err);
+    }
     case 'u':
-        if (strspn(r->in.p + r->i + 2, "0123456789abcdefABCDEF") < 4) /* a byte 0 follows the pattern */
+        if (strspn(r->in.p + r->i + 2, HEX) < 4 || r->fold > 0) /* a byte 0 follows the pattern */
             return refuse(r, 2, err);
         if (buf_printf(r->out, err, "\\x{%.4s}", r->in.p + r->i + 2) != OK)
             return err->status;
         r->i += 6;
         return OK;
     default:
-        if (c == '\0' || (unsigned char)c >= 0x80 || (c == 'x' && ahead(r, 2) != '{') || (c >= '0' && c <= '9') ||
-            ((unsigned char)((c | 0x20) - 'a') < 26 && strchr(inside ? "tnrfaex" : "tnrfaexAz", c) == NULL))
+        if (c == '\0' || (unsigned char)c >= 0x80 || (c >= '0' && c <= '9') ||
+            ((unsigned char)((c | 0x20) - 'a') < 26 && strchr(inside ? "tnrfae" : "tnrfaeAz", c) == NULL))
             return refuse(r, 2, err);
         return put(r, (struct str){literal, 2}, 2, err);
     }
@@ -175,7 +188,7 @@ group(struct reading *r, struct err *err)
     static const char *const open[] = {"(?i:", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", NULL};
     struct str s = STR("(");
 
-    if (r->depth == MAX_GROUPS || ahead(r, 1) == '*')
+    if (r->depth == MAX_GROUPS || r->fold > 0 || ahead(r, 1) == '*')
         return refuse(r, 2, err);
     if (ahead(r, 1) == '?') {
         int k = 0;
@@ -185,6 +198,8 @@ group(struct reading *r, struct err *err)
             return refuse(r, 3, err);
         s = str_of(open[k]);
     }
+    r->folds[r->depth] = s.n > 2 && s.p[2] == 'i';
+    r->fold += r->folds[r->depth];
     r->group[r->depth++] = r->atom;
     return put(r, s, s.n, err);
 }
@@ -217,6 +232,23 @@ interval(struct reading *r, struct err *err)
     return OK;
 }
 
+/* Where case does not matter, Oniguruma takes single characters for these two letters, and more for those beyond ASCII. */
+static bool
+folds_apart(struct reading *r)
+{
+    static const char pairs[][3] = {"ss", "st", "ff", "fi", "fl"};
+    char c = r->in.p[r->i];
+
+    if (r->fold == 0)
+        return false;
+    if ((unsigned char)c >= 0x80)
+        return true;
+    for (size_t k = 0; k < sizeof(pairs) / sizeof(pairs[0]) && r->i > 0; k++)
+        if ((r->in.p[r->i - 1] | 0x20) == pairs[k][0] && (c | 0x20) == pairs[k][1])
+            return true;
+    return false;
+}
+
 static enum status
 one(struct reading *r, struct err *err)
 {
@@ -235,7 +267,10 @@ one(struct reading *r, struct err *err)
         r->atom = start;
         return group(r, err);
     case ')':
-        r->atom = r->depth > 0 ? r->group[--r->depth] : start;
+        if (r->depth > 0) {
+            r->atom = r->group[--r->depth];
+            r->fold -= r->folds[r->depth];
+        }
         return put(r, STR(")"), 1, err);
     case '[':
         st = class(r, err);
@@ -244,6 +279,13 @@ one(struct reading *r, struct err *err)
         st = escape(r, false, err);
         break;
     default:
+        if (folds_apart(r))
+            return refuse(r,
+                (unsigned char)c < 0x80   ? 1
+                : (unsigned char)c < 0xe0 ? 2
+                : (unsigned char)c < 0xf0 ? 3
+                                          : 4,
+                err);
         st = put(r, (struct str){&c, 1}, 1, err);
         if (((unsigned char)c & 0xc0) == 0x80) /* the rest of a character */
             return st;

@@ -146,7 +146,7 @@ static const struct {
 bool
 unicode_category(struct str name)
 {
-    static const char *const sub[] = {"Lultmo", "Mnce", "Ndlo", "Pcdseifo", "Smcko", "Zslp", "Ccfon", NULL};
+    static const char *const sub[] = {"Lultmo", "Mnce", "Ndlo", "Pcdseifo", "Smcko", "Zslp", NULL};
 
     for (int i = 0; sub[i] != NULL; i++)
         if (name.n > 0 && name.n <= 2 && name.p[0] == sub[i][0])
