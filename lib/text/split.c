@@ -121,7 +121,7 @@ split_word_set(uint8_t **set, struct err *err)
     if ((*set = calloc(SPLIT_TABLE, 1)) == NULL)
         return err_memory(err);
     if ((st = all_chars(&all, err)) == OK)
-        st = mark_set(*set, &all, "[\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\p{Alphabetic}\\x{200c}\\x{200d}]+", 1, err);
+        st = mark_set(*set, &all, "[\\w\\x{200c}\\x{200d}]+", 1, err);
     buf_free(&all);
     return st;
 }

@@ -301,6 +301,35 @@ test_train(void)
     buf_free(&more);
 }
 
+/* A special token that merges make too, where it is not found as one since it is part of a word: in text it stays letters,
+ * in a control text the reference has it (tokenizers 0.23.2 gives this, and so for ignore_merges). */
+static void
+test_special_merge(void)
+{
+    static const char at[] = "\"added_tokens\": [",
+                      entry[] = "{\"id\": 256, \"content\": \"ab\", \"single_word\": true, \"special\": true},";
+    struct buf json = {0}, more = {0};
+    struct bpe_encoder *e = NULL;
+    struct bpe *b = NULL;
+    uint32_t made = 0;
+    const char *p;
+
+    if (learn(&json, &made, "ab ab", 264) && (p = memmem(json.p, json.n, at, sizeof(at) - 1)) != NULL) {
+        p += sizeof(at) - 1;
+        if (buf_add(&more, json.p, (size_t)(p - json.p), &err) == OK && buf_adds(&more, str_of(entry), &err) == OK &&
+            buf_add(&more, p, json.n - (size_t)(p - json.p), &err) == OK)
+            b = load_bytes((struct str){more.p, more.n});
+    }
+    CHECK(b != NULL && bpe_encoder_new(&e, b, &err) == OK, "a vocabulary with a special token of letters");
+    CHECK(e != NULL && encodes(e, b, "1ab ab", true, "1|ab|\xc4\xa0|ab") && encodes(e, b, "1ab", false, "1|a|b") &&
+              encodes(e, b, "1ab", true, "1|ab"),
+        "a control text may have it by merges, text may not");
+    bpe_encoder_free(e);
+    bpe_free(b);
+    buf_free(&json);
+    buf_free(&more);
+}
+
 static void
 test_decode(void)
 {
@@ -341,6 +370,7 @@ main(void)
     test_split_sets();
     test_merge();
     test_train();
+    test_special_merge();
     test_decode();
     return unit_done();
 }
