@@ -13,6 +13,25 @@
 
 static struct err err;
 
+/* Which of all characters are trimmed: those that Python 3.11's str.isspace() says, 29 of them. */
+static void
+test_trim(void)
+{
+    static const uint32_t want[] = {9, 10, 11, 12, 13, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x85, 0xa0, 0x1680, 0x2000, 0x2001,
+        0x2002, 0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000};
+    size_t n = 0, wrong = 0;
+
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        char text[4];
+        bool listed = n < sizeof(want) / sizeof(want[0]) && want[n] == c;
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        n += listed;
+        wrong += listed != (utf8_trim((struct str){text, utf8_encode(text, c)}).n == 0);
+    }
+    CHECK(wrong == 0, "trim takes what Python takes");
+}
+
 static void
 test_utf8(void)
 {
@@ -46,6 +65,7 @@ test_utf8(void)
     }
     CHECK(str_eq(utf8_trim(STR(" \t\xc2\xa0 a b\xe3\x80\x80\n")), STR("a b")), "trim takes white space of all scripts");
     CHECK(str_eq(utf8_trim(STR(" \n ")), STR("")), "trim of white space alone is empty");
+    test_trim();
 }
 
 static void
