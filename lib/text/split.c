@@ -261,11 +261,15 @@ find(struct walk *w, size_t step, struct str text, size_t from, size_t *begin, s
     struct err *err)
 {
     pcre2_match_data *match = w->run->match[step];
+    const pcre2_code *code = w->run->splitter->step[step].code;
+    const unsigned char *p = (const unsigned char *)text.p;
     int found;
 
     *st = OK;
-    found = pcre2_match(
-        w->run->splitter->step[step].code, (PCRE2_SPTR)text.p, text.n, from, PCRE2_NO_UTF_CHECK, match, NULL);
+    found = pcre2_match(code, p, text.n, from, PCRE2_NO_UTF_CHECK, match, NULL);
+    /* Interpreted, a match may use as much memory as it needs. */
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = pcre2_match(code, p, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, NULL);
     if (found == PCRE2_ERROR_NOMATCH)
         return false;
     if (found < 0) {

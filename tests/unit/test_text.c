@@ -150,6 +150,27 @@ test_split_hand(const char *pattern, const char *other)
     splitter_fini(&slow);
 }
 
+/* A match that needs more stack than compiled code has is one all the same. */
+static void
+test_split_long(void)
+{
+    struct splitter s = {0};
+    struct split_run run;
+    struct pieces x = {.n = 0};
+    struct buf text = {0};
+    bool ok = buf_reserve(&text, 200000, &err) == OK &&
+              splitter_add_pattern(&s, STR("(?:a|ab)+"), false, false, false, &err) == OK &&
+              split_run_init(&run, &s, &err) == OK;
+
+    for (int i = 0; i < 100000 && ok; i++)
+        ok = buf_add(&text, "a", 1, &err) == OK;
+    ok = ok && split_text(&run, (struct str){text.p, text.n}, collect, &x, &err) == OK;
+    CHECK(ok && x.n == 1 && x.piece[0].n == text.n, "100000 alternatives are one piece: %s", ok ? "" : err.text);
+    split_run_fini(&run);
+    splitter_fini(&s);
+    buf_free(&text);
+}
+
 /*
  * The sets of all characters but surrogates, against those of the reference: a Split of \p{L}, \p{N} or \s over all
  * characters in one text, by tokenizers 0.23.2 (Oniguruma's Unicode 16); the sums are FNV-1a over each character's four
@@ -388,6 +409,7 @@ main(void)
     test_split_hand(LLAMA3_SPLIT(""), "(?:" LLAMA3_SPLIT("") ")");
     test_split_hand(GPT2_SPLIT, "(?:" GPT2_SPLIT ")");
     test_split_sets();
+    test_split_long();
     test_merge();
     test_train();
     test_special_merge();
