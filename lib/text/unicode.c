@@ -2,10 +2,10 @@
 /*
  * unicode - what PCRE2's Unicode tables may lack.
  *
- * The reference matches with Oniguruma 6.9.10, which has Unicode 16; PCRE2 10.42 has Unicode 14. The table below are the
- * characters that came between, with their categories as the reference's own matcher gives them (tokenizers 0.23.2, a
- * Split of one pattern \p{..} over all characters). Nothing else differs between the two but U+1171E, which was Mn and is
- * Mc. With a newer PCRE2 the table repeats what that knows.
+ * The reference matches with Oniguruma, which has Unicode 16 there; PCRE2 10.42 has Unicode 14. The table below are
+ * the characters that came between, with their categories as the reference's own matcher gives them (tokenizers 0.23.2,
+ * a Split of one pattern \p{..} over all characters). Nothing else differs between the two but U+1171E, which was Mn and
+ * is Mc. With a newer PCRE2 the table repeats what that knows.
  */
 #include <string.h>
 

@@ -342,8 +342,10 @@ test_train(void)
     buf_free(&more);
 }
 
-/* A special token that merges make too, where it is not found as one since it is part of a word: in text it stays letters,
- * in a control text the reference has it (tokenizers 0.23.2 gives this, and so for ignore_merges). */
+/*
+ * A special token that merges make too, where it is not found as one since it is part of a word: in text it stays
+ * letters, in a control text the reference has it (tokenizers 0.23.2 gives this, and so for ignore_merges).
+ */
 static void
 test_special_merge(void)
 {
