@@ -232,7 +232,7 @@ interval(struct reading *r, struct err *err)
     return OK;
 }
 
-/* Where case does not matter, Oniguruma takes single characters for these two letters, and more for what is not ASCII. */
+/* Where case does not matter, Oniguruma takes one character for these two letters, and more for what is not ASCII. */
 static bool
 folds_apart(struct reading *r)
 {

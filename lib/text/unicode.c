@@ -4,8 +4,8 @@
  *
  * The reference matches with Oniguruma, which has Unicode 16 there; PCRE2 10.42 has Unicode 14. The table below are
  * the characters that came between, with their categories as the reference's own matcher gives them (tokenizers 0.23.2,
- * a Split of one pattern \p{..} over all characters). Nothing else differs between the two but U+1171E, which was Mn and
- * is Mc. With a newer PCRE2 the table repeats what that knows.
+ * a Split of one pattern \p{..} over all characters). Nothing else differs between the two but U+1171E, which was Mn
+ * and is Mc. With a newer PCRE2 the table repeats what that knows.
  */
 #include <string.h>
 
