@@ -122,7 +122,7 @@ struct bpe {
     uint32_t *name_id;   /* index in names -> id */
     struct ids *words;   /* bytes of tokens that a whole word may become */
     uint32_t *word_id;   /* index in words -> id */
-    struct ids *strings; /* keeps the texts and bytes of tokens */
+    struct ids *strings; /* keeps the bytes and patterns of added tokens */
     uint32_t byte[256];
     struct merges merges, word_merges;
     bool apart; /* words of their own are merged by word_merges */

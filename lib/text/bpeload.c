@@ -55,21 +55,6 @@ check_model(struct json *model, struct json root, struct err *err)
     return OK;
 }
 
-/* The bytes that a token stands for; a text outside the alphabet stands for itself, and no text of bytes becomes it. */
-static enum status
-unspell(struct str *bytes, bool *spelled, struct bpe *b, struct str text, struct err *err)
-{
-    struct buf raw = {0};
-    uint32_t k;
-    enum status st;
-
-    *spelled = alphabet_unspell(&raw, text, &st, err);
-    if (st == OK && (st = ids_add(&k, b->strings, *spelled ? (struct str){raw.p, raw.n} : text, err)) == OK)
-        *bytes = ids_str(b->strings, k);
-    buf_free(&raw);
-    return st;
-}
-
 /* Room for ids below n in the table of tokens. */
 static enum status
 grow_tokens(struct bpe *b, uint64_t n, struct err *err)
@@ -88,10 +73,30 @@ grow_tokens(struct bpe *b, uint64_t n, struct err *err)
     return OK;
 }
 
+/* The bytes that a token stands for; a text outside the alphabet stands for itself, and no text of bytes becomes it. */
 static enum status
-add_token(struct bpe *b, struct str text, struct json value, bool *spelled, struct err *err)
+add_word(struct bpe *b, uint32_t id, struct buf *raw, struct err *err)
 {
-    struct bpe_token *t;
+    struct bpe_token *t = &b->token[id];
+    enum status st;
+    uint32_t k;
+
+    raw->n = 0;
+    t->bytes = t->text;
+    if (!alphabet_unspell(raw, t->text, &st, err))
+        return st;
+    if (ids_add(&k, b->words, (struct str){raw->p, raw->n}, err) != OK)
+        return err->status;
+    t->bytes = ids_str(b->words, k);
+    b->word_id[k] = id;
+    if (raw->n == 1)
+        b->byte[(unsigned char)raw->p[0]] = id;
+    return OK;
+}
+
+static enum status
+add_token(struct bpe *b, struct str text, struct json value, struct buf *raw, struct err *err)
+{
     uint32_t k, id;
 
     if ((json_type(value) != JSON_I64 && json_type(value) != JSON_U64) ||
@@ -103,13 +108,10 @@ add_token(struct bpe *b, struct str text, struct json value, bool *spelled, stru
     if (k + 1 != ids_count(b->names))
         return err_set(err, DATA, "vocab: %.*s: comes twice", (int)text.n, text.p);
     b->name_id[k] = id;
-    t = &b->token[id];
-    if (t->text.p != NULL)
+    if (b->token[id].text.p != NULL)
         return err_set(err, DATA, "vocab: id %u comes twice", id);
-    if (ids_add(&k, b->strings, text, err) != OK)
-        return err->status;
-    t->text = ids_str(b->strings, k);
-    return unspell(&t->bytes, spelled, b, text, err);
+    b->token[id].text = ids_str(b->names, k);
+    return add_word(b, id, raw, err);
 }
 
 static enum status
@@ -128,7 +130,9 @@ largest_id(uint64_t *n, struct json vocab, struct err *err)
 static enum status
 load_vocab(struct bpe *b, struct json model, struct err *err)
 {
+    struct buf raw = {0};
     struct json vocab;
+    enum status st = OK;
     uint64_t n;
 
     if (!json_get(&vocab, model, "vocab") || json_type(vocab) != JSON_OBJECT || json_size(vocab) == 0)
@@ -141,20 +145,11 @@ load_vocab(struct bpe *b, struct json model, struct err *err)
         return err_memory(err);
     for (int i = 0; i < 256; i++)
         b->byte[i] = BPE_NONE;
-    for (struct json_iter it = json_iter(vocab); json_next(&it);) {
-        bool spelled = false;
-        uint32_t id, k;
-        if (add_token(b, it.key, it.value, &spelled, err) != OK)
-            return err->status;
-        if (!spelled)
-            continue;
-        id = (uint32_t)json_i64(it.value);
-        if (ids_add(&k, b->words, b->token[id].bytes, err) != OK)
-            return err->status;
-        b->word_id[k] = id;
-        if (b->token[id].bytes.n == 1)
-            b->byte[(unsigned char)b->token[id].bytes.p[0]] = id;
-    }
+    for (struct json_iter it = json_iter(vocab); st == OK && json_next(&it);)
+        st = add_token(b, it.key, it.value, &raw, err);
+    buf_free(&raw);
+    if (st != OK)
+        return st;
     for (int i = 0; i < 256; i++)
         if (b->byte[i] == BPE_NONE)
             return err_set(err, DATA, "vocab: no token for byte 0x%02x: not a byte-level vocabulary", (unsigned)i);
@@ -289,6 +284,23 @@ check_ids(const struct bpe *b, struct err *err)
     return st;
 }
 
+/* The reference decodes added tokens like others: one all of whose characters are of the alphabet is read as bytes. */
+static enum status
+added_bytes(struct bpe *b, const struct added *a, struct err *err)
+{
+    struct bpe_token *t = &b->token[a->id];
+    struct buf raw = {0};
+    enum status st;
+    uint32_t k;
+
+    t->text = t->bytes = a->content;
+    if (alphabet_unspell(&raw, a->content, &st, err) &&
+        (st = ids_add(&k, b->strings, (struct str){raw.p, raw.n}, err)) == OK)
+        t->bytes = ids_str(b->strings, k);
+    buf_free(&raw);
+    return st;
+}
+
 /* Added tokens may have ids beyond the vocabulary. */
 static enum status
 place_added(struct bpe *b, struct err *err)
@@ -297,18 +309,14 @@ place_added(struct bpe *b, struct err *err)
         return err->status;
     for (size_t i = 0; i < b->n_added; i++) {
         const struct added *a = &b->added[i];
-        struct bpe_token *t;
-        bool spelled;
         if (grow_tokens(b, (uint64_t)a->id + 1, err) != OK)
             return err->status;
-        t = &b->token[a->id];
-        if (t->text.n > 0 && !str_eq(t->text, a->content))
-            return err_set(err, DATA, "added_tokens: id %u is %.*s already", a->id, (int)t->text.n, t->text.p);
-        t->text = a->content;
-        t->added = true;
-        t->special = a->special;
-        /* The reference decodes them like others: one all of whose characters are of the alphabet is read as bytes. */
-        if (unspell(&t->bytes, &spelled, b, a->content, err) != OK)
+        if (b->token[a->id].text.n > 0 && !str_eq(b->token[a->id].text, a->content))
+            return err_set(err, DATA, "added_tokens: id %u is %.*s already", a->id, (int)b->token[a->id].text.n,
+                b->token[a->id].text.p);
+        b->token[a->id].added = true;
+        b->token[a->id].special = a->special;
+        if (added_bytes(b, a, err) != OK)
             return err->status;
     }
     return OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bpeparts - the parts of a tokenizer.json around its model: normalizer, pre-tokenizer, added tokens, post-processor. */
+/* bpeparts - what a tokenizer.json has around its model: normalizer, pre-tokenizer, added tokens, post-processor. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -139,8 +139,8 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
         (st = add_tracks(c, e, n, &shown, err)) != OK ||
         (st = add_words(c, train && words.n > 0, e->turn, words, err)) != OK)
         return st;
-    /* The end is a target where anything before it is. Tracks that cannot be shown and no words are no message, while words
-     * that are blank are an empty one, as in the template. */
+    /* The end is a target where anything before it is. Tracks that cannot be shown and no words are no message, while
+     * words that are blank are an empty one, as in the template. */
     train = c->trained;
     c->trained = before || train;
     if (shown == 0 && !said) {

@@ -88,8 +88,8 @@ contraction(struct str text, size_t i, bool any_case)
     return ((a == 'r' || a == 'v') && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
 }
 
-/* The white space from i on (there is some): up to its last line end where lines matter, else but for the last character
- * before something else, else all. */
+/* The white space from i on (there is some): up to its last line end where lines matter, else but for the last
+ * character before something else, else all. */
 static size_t
 space_end(const struct hand *h, struct str text, size_t i, bool lines)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * splitpattern - a regular expression as the reference's matcher reads it (Oniguruma, syntax of Ruby), written for PCRE2.
+ * splitpattern - a regular expression as the reference's matcher reads it (Oniguruma, syntax of Ruby), for PCRE2.
  *
  * What the two read differently:
  *     \s \d \w \h   the same letters, other sets: written as the properties that Oniguruma has for them
