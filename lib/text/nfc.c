@@ -2,7 +2,7 @@
 /*
  * nfc - normalisation form C (Unicode Standard Annex 15; chapter 3.11 and, for Hangul, 3.12 of the standard):
  * decompose, order marks by their class, compose. Most text is in that form and is only looked at: one table look-up a
- * character. Time is linear in the text; 24 bytes a character where something has to change.
+ * character. Time is linear in the text; 32 bytes a byte of it where something has to change.
  */
 #include "text/nfc.h"
 
