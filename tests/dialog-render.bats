@@ -53,6 +53,21 @@ text() {
     run -0 cmp -n "$(stat -c %s want)" got want
 }
 
+# The template, rendered by @huggingface/jinja 0.5.11 from contents stripped as Python's str.strip does, gives this.
+@test "dialog-render: contents are trimmed as Python trims, blank ones are empty messages, no system message is an empty one" {
+    jq -nc '{dialog_id: "d", turns: [{role: "assistant", content: "\u001c\u0085 a\u200b \u3000\u001f"}, {role: "user", content: "\ufeff\u2028b\u180e\u1680"},
+        {role: "assistant", content: "\r\n\u000b\u00a0"}, {role: "user", content: " \u202f\t"}, {role: "user", content: "c\n\nd"}, {role: "assistant", content: "e"}]}' | mk d.mp
+    dialog-render --system "" -o e.mp d.mp
+    text e.mp >got
+    {
+        system "20 Jan 2025" ""
+        printf '<|start_header_id|>assistant<|end_header_id|>\n\na\xe2\x80\x8b<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n\xef\xbb\xbf\xe2\x80\xa8b\xe1\xa0\x8e<|eot_id|>'
+        printf '<|start_header_id|>assistant<|end_header_id|>\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n<|eot_id|>'
+        printf '<|start_header_id|>user<|end_header_id|>\n\nc\n\nd<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\ne<|eot_id|>'
+    } >want
+    same got want
+}
+
 @test "dialog-render: train false keeps a track in the text and out of the targets" {
     items
     echo '{"dialog_id":"d","turns":[{"role":"user","content":"a"},{"role":"music","content":"T1","train":false},{"role":"user","content":"b"},{"role":"music","content":"T2"}]}' | mk d.mp

@@ -94,30 +94,67 @@ ids() {
 @test "tokenize: ids follow either form of merges and ignore_merges as in the definition" {
     # With merges "b c" and "a b" abc is a|bc; "abc" being in the vocabulary counts only with ignore_merges.
     tokenizer
-    jq '.model.merges = ["b c", "a b"] | .model.vocab += {"bc": 300, "ab": 301, "abc": 302}' bytes.json >strings.json
+    jq '.model.merges = ["b c", "a b"] | .model.vocab += {"bc": 256, "ab": 257, "abc": 258} | .added_tokens = [] | .post_processor = null' \
+        bytes.json >strings.json
     jq '.model.merges |= map(split(" "))' strings.json >arrays.json
     jq '.model.ignore_merges = false' arrays.json >plain.json
     segment text false 0 'abc ab' | example | mk e.mp
     tokenize --tokenizer strings.json -o s.mp e.mp
     tokenize --tokenizer arrays.json -o a.mp e.mp
     tokenize --tokenizer plain.json -o p.mp e.mp
-    [ "$(ids s.mp)" = "[302,220,301]" ]
+    [ "$(ids s.mp)" = "[258,220,257]" ]
     same s.mp a.mp
-    [ "$(ids p.mp)" = "[64,300,220,301]" ]
+    [ "$(ids p.mp)" = "[64,256,220,257]" ]
+}
+
+# tests/tokens.json holds changes to the tokenizer of bytes, texts, and the ids that tokenizers 0.23.2 (the binding for Node of
+# its authors) gave for them with add_special_tokens false.
+@test "tokenize: ids are those of the reference, for each split, normalizer and kind of added token" {
+    tokenizer
+    n=$(jq length "$ROOT/tests/tokens.json")
+    for ((i = 0; i < n; i++)); do
+        jq ".[$i]" "$ROOT/tests/tokens.json" >group.json
+        jq -s '.[0] * {added_tokens: [], post_processor: null} * .[1].patch' bytes.json group.json >changed.json
+        jq -c '.cases[] | {example_id: "e", task: "dialog", segments: [{text, kind: "control", train: false, turn: 0}]}' group.json | mk e.mp
+        tokenize --tokenizer changed.json -o x.mp e.mp
+        ids x.mp >got
+        jq -c '.cases[].ids' group.json >want
+        diff got want || { jq .what group.json; return 1; }
+    done
+    [ "$n" -eq 12 ]
+}
+
+@test "tokenize: ill-formed UTF-8 has the ids of U+FFFD, and is counted" {
+    tokenizer
+    # 61 ff e2 82 62: two ill-formed sequences. The reference never sees them: its binding replaces them the same way.
+    printf '\x82\xa8query_id\xa1q\xa8segments\x91\x82\xa4text\xa5a\xff\xe2\x82b\xa4kind\xa4text\n' >bad.mp
+    run -0 --separate-stderr tokenize --tokenizer . -o x.mp bad.mp
+    [[ $stderr == *" replaced=2 "* ]]
+    # ids: 64, then 171 123 121 twice, then 65, of which only 171 needs two bytes
+    [ "$(tail -c 16 x.mp | od -An -tx1 | tr -d ' \n')" = "a369647398""40""ccab7b79""ccab7b79""41""0a" ]
 }
 
 @test "tokenize: what is not supported is refused by name" {
     tokenizer
     segment text false 0 'a' | example | mk e.mp
-    jq '.normalizer = {type: "NFC"}' bytes.json >n.json
+    jq '.normalizer = {type: "NFKC"}' bytes.json >n.json
     run -65 --separate-stderr tokenize --tokenizer n.json e.mp
-    [[ $stderr == *"n.json: normalizer: NFC is not supported"* ]]
+    [[ $stderr == *"n.json: normalizer: NFKC is not supported"* ]]
     jq '.model.type = "Unigram"' bytes.json >u.json
     run -65 --separate-stderr tokenize --tokenizer u.json e.mp
     [[ $stderr == *"only type BPE is supported"* ]]
     jq '.pre_tokenizer = {type: "Metaspace"}' bytes.json >m.json
     run -65 --separate-stderr tokenize --tokenizer m.json e.mp
     [[ $stderr == *"Metaspace is not supported"* ]]
+    jq '.pre_tokenizer.pretokenizers[0].pattern.Regex = "a\\b"' bytes.json >b.json
+    run -65 --separate-stderr tokenize --tokenizer b.json e.mp
+    [[ $stderr == *"pre_tokenizer: pattern: byte 1: \\b is not supported"* ]]
+    jq '.decoder = {type: "Fuse"}' bytes.json >d.json
+    run -65 --separate-stderr tokenize --tokenizer d.json e.mp
+    [[ $stderr == *"decoder: Fuse is not supported"* ]]
+    jq '.added_tokens[-1].id += 1' bytes.json >i.json
+    run -65 --separate-stderr tokenize --tokenizer i.json e.mp
+    [[ $stderr == *"added_tokens: <|eot_id|> has id 263; tokenizers would give it 262"* ]]
     jq '.model.merges = ["a zz"]' bytes.json >z.json
     run -65 --separate-stderr tokenize --tokenizer z.json e.mp
     [[ $stderr == *"merges[0]: zz is not in the vocabulary"* ]]

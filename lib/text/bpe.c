@@ -36,11 +36,16 @@ bpe_free(struct bpe *b)
     free(b->name_id);
     free(b->word_id);
     free(b->merges.slot);
+    free(b->word_merges.slot);
     free(b->added);
     ids_free(b->names);
     ids_free(b->words);
     ids_free(b->strings);
     ids_free(b->added_names);
+    free(b->added_set[0].sorted);
+    free(b->added_set[1].sorted);
+    free(b->word);
+    nfc_free(b->nfc);
     splitter_fini(&b->splitter);
     free(b);
 }

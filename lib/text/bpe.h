@@ -6,6 +6,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "text/nfc.h"
+#include "text/splithand.h"
 #include "text/text.h"
 #include "text/utf8.h"
 
@@ -36,7 +38,7 @@ struct merges {
     size_t slots, n;
 };
 enum status merges_init(struct merges *m, size_t n, struct err *err);
-/* The first rank given to a pair stays. */
+/* The last rank given to a pair counts, as in the reference. */
 void merges_add(struct merges *m, uint32_t left, uint32_t right, uint32_t rank, uint32_t id);
 const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right); /* NULL */
 
@@ -51,24 +53,35 @@ enum status merges_apply(uint32_t *id, size_t *n, const struct merges *m, struct
 
 /* The split of GPT-2 (encoder.py of its release), where a ByteLevel pre-tokenizer has use_regex. */
 #define GPT2_SPLIT "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3_SPLIT \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" \
-    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* Those of Llama 3, with {1,3} digits, and Qwen 2, with none. */
+#define LLAMA3_SPLIT(digits) \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
+enum split_kind { SPLIT_PATTERN, SPLIT_HAND, SPLIT_BLANK };
 struct split_step {
-    pcre2_code *code; /* NULL: a blank is put before a piece that does not begin with one */
-    bool llama3;      /* the pattern is LLAMA3_SPLIT: ASCII goes by hand */
+    enum split_kind kind;
+    pcre2_code *code; /* of a pattern */
     bool drop_match, drop_gap;
+    struct hand hand;
 };
 struct splitter {
     struct split_step step[BPE_MAX_STEPS];
     size_t n;
+    uint8_t *set; /* (SPLIT_TABLE), NULL where no step goes by hand */
 };
-/* pattern: a regular expression, or the text itself if literal. */
+/* pattern: a regular expression as the reference reads it, or the text itself if literal. */
 enum status splitter_add_pattern(
     struct splitter *s, struct str pattern, bool literal, bool drop_match, bool drop_gap, struct err *err);
+/* Numbers are pieces: each digit by itself, or each run. */
+enum status splitter_add_digits(struct splitter *s, bool individual, struct err *err);
+/* A blank is put before a piece that does not begin with one. */
 enum status splitter_add_blank(struct splitter *s, struct err *err);
 void splitter_fini(struct splitter *s);
+/* *set (SPLIT_TABLE, the caller frees it) becomes 1 for what Rust's \\w takes: letters, marks, digits, joiners … */
+enum status split_word_set(uint8_t **set, struct err *err);
+/* pattern as PCRE2 has to read it, appended to out (splitpattern.c); DATA for what has no equal. */
+enum status split_pattern(struct buf *out, struct str pattern, struct err *err);
 
 /* What a thread needs to run a splitter. */
 struct split_run {
@@ -90,9 +103,16 @@ struct bpe_token {
 };
 
 struct added {
-    struct str content;
+    struct str content, pattern; /* pattern: what is looked for */
     uint32_t id;
-    bool lstrip, rstrip, normalized, special;
+    bool lstrip, rstrip, single_word, normalized, special;
+};
+
+/* Those that are looked for in one pass, sorted by their patterns. */
+struct added_set {
+    const struct added **sorted; /* (n) */
+    size_t n;
+    bool first[256]; /* of a pattern */
 };
 
 struct bpe {
@@ -102,41 +122,53 @@ struct bpe {
     uint32_t *name_id;   /* index in names -> id */
     struct ids *words;   /* bytes of tokens that a whole word may become */
     uint32_t *word_id;   /* index in words -> id */
-    struct ids *strings; /* keeps the texts and bytes of tokens */
+    struct ids *strings; /* keeps the bytes and patterns of added tokens */
     uint32_t byte[256];
-    struct merges merges;
+    struct merges merges, word_merges;
+    bool apart; /* words of their own are merged by word_merges */
     bool ignore_merges;
     struct splitter splitter;
     struct added *added;
     size_t n_added;
-    struct ids *added_names; /* index = index of added */
-    size_t max_added;        /* longest content */
+    struct ids *added_names;       /* index = index of added */
+    struct added_set added_set[2]; /* as they are, normalized */
+    uint8_t *word;                 /* (SPLIT_TABLE) not 0 for what is part of a word; NULL where nobody asks */
+    struct nfc *nfc;               /* NULL for no normalizer */
     uint32_t before[BPE_MAX_AROUND], after[BPE_MAX_AROUND];
     size_t n_before, n_after;
 };
 
-/* Well-formed text as tokens, none of them added, appended to out. */
+/* Well-formed, normalized text as tokens, none of them added, appended to out. */
 enum status bpe_encode_clean(struct tokens *out, struct bpe_encoder *e, struct str text, struct err *err);
 /* Ill-formed sequences that a caller replaced itself. */
 void bpe_encoder_add_bad(struct bpe_encoder *e, uint64_t n);
 const struct bpe *bpe_encoder_bpe(const struct bpe_encoder *e);
+/* Where e normalizes; one text at a time. */
+struct nfc_work *bpe_encoder_nfc(struct bpe_encoder *e);
 
 /* ---- the file's parts (bpeload.c, bpeparts.c) ---- */
 
 /* True if key of o holds something that is not null, false, 0 or "". */
 bool bpe_json_set(struct json o, const char *key);
+enum status bpe_load_normalizer(struct bpe *b, struct json root, struct err *err);
 enum status bpe_load_pre_tokenizer(struct bpe *b, struct json root, struct err *err);
 enum status bpe_load_post_processor(struct bpe *b, struct json root, struct err *err);
+enum status bpe_load_decoder(struct json root, struct err *err);
 enum status bpe_load_added(struct bpe *b, struct json root, struct err *err);
 
-/* A text around its added tokens: calls plain for what lies between and token for each token found, from left to
- * right. */
+/* ---- added tokens in a text (added.c) ---- */
+
+/* Once all of b->added, and b->nfc, are there. */
+enum status added_prepare(struct bpe *b, struct err *err);
+/* A text around its added tokens: calls plain for what lies between (normalized) and token for each token found, from
+ * left to right. */
 struct added_calls {
     enum status (*plain)(void *arg, struct str text, struct err *err);
     enum status (*token)(void *arg, uint32_t id, struct err *err);
     void *arg;
 };
-enum status added_split(const struct bpe *b, struct str text, const struct added_calls *calls, struct err *err);
+enum status added_split(
+    const struct bpe *b, struct nfc_work *work, struct str text, const struct added_calls *calls, struct err *err);
 
 /* ---- the file of a trained tokenizer (bpewrite.c) ---- */
 

@@ -27,7 +27,9 @@ struct bpe_encoder {
     struct merge_work work;
     struct tokens word;
     struct tokens *out; /* of the call that runs */
+    bool apart;         /* it gives words only, and those have merges of their own; so has the cache */
     struct buf clean;
+    struct nfc_work nfc;
     uint64_t bad;
 };
 
@@ -62,6 +64,7 @@ bpe_encoder_free(struct bpe_encoder *e)
     free(e->work.block);
     tokens_free(&e->word);
     buf_free(&e->clean);
+    nfc_work_free(&e->nfc);
     free(e);
 }
 
@@ -81,6 +84,12 @@ const struct bpe *
 bpe_encoder_bpe(const struct bpe_encoder *e)
 {
     return e->bpe;
+}
+
+struct nfc_work *
+bpe_encoder_nfc(struct bpe_encoder *e)
+{
+    return &e->nfc;
 }
 
 static struct cached *
@@ -117,13 +126,13 @@ merge_word(struct bpe_encoder *e, struct str word, struct err *err)
     e->word.n = 0;
     if (b->ignore_merges) {
         uint32_t k = ids_find(b->words, word);
-        if (k != IDS_NONE && !b->token[b->word_id[k]].added)
+        if (k != IDS_NONE && !(e->apart && b->token[b->word_id[k]].added))
             return tokens_add(&e->word, b->word_id[k], err);
     }
     for (size_t i = 0; i < word.n; i++)
         if ((st = tokens_add(&e->word, b->byte[(unsigned char)word.p[i]], err)) != OK)
             return st;
-    return merges_apply(e->word.p, &e->word.n, &b->merges, &e->work, err);
+    return merges_apply(e->word.p, &e->word.n, e->apart ? &b->word_merges : &b->merges, &e->work, err);
 }
 
 static enum status
@@ -149,10 +158,22 @@ encode_word(void *arg, struct str word, struct err *err)
     return append(e->out, e->word.p, e->word.n, err);
 }
 
+/* What follows goes to out: words only, or what the reference gives. */
+static void
+begin(struct bpe_encoder *e, struct tokens *out, bool words)
+{
+    bool apart = words && e->bpe->apart;
+
+    e->out = out;
+    if (apart != e->apart)
+        memset(e->cache, 0, CACHE_SLOTS * sizeof(*e->cache));
+    e->apart = apart;
+}
+
 enum status
 bpe_encode_clean(struct tokens *out, struct bpe_encoder *e, struct str text, struct err *err)
 {
-    e->out = out;
+    begin(e, out, true);
     return split_text(&e->run, text, encode_word, e, err);
 }
 
@@ -175,7 +196,7 @@ bpe_encode_text(struct tokens *out, struct bpe_encoder *e, struct str text, stru
 {
     struct str s;
 
-    if (clean(&s, e, text, err) != OK)
+    if (clean(&s, e, text, err) != OK || (e->bpe->nfc != NULL && nfc_apply(&s, &e->nfc, e->bpe->nfc, s, err) != OK))
         return err->status;
     return bpe_encode_clean(out, e, s, err);
 }
@@ -204,8 +225,8 @@ bpe_encode_control(struct tokens *out, struct bpe_encoder *e, struct str text, s
 
     if (clean(&s, e, text, err) != OK)
         return err->status;
-    e->out = out;
-    return added_split(e->bpe, s, &calls, err);
+    begin(e, out, false);
+    return added_split(e->bpe, &e->nfc, s, &calls, err);
 }
 
 enum status

@@ -52,32 +52,7 @@ check_model(struct json *model, struct json root, struct err *err)
     for (int i = 0; refused[i] != NULL; i++)
         if (bpe_json_set(*model, refused[i]))
             return err_set(err, DATA, "model: %s is not supported", refused[i]);
-    if (json_get(&v, root, "normalizer") && json_type(v) != JSON_NULL) {
-        struct json type, list;
-        struct str name = json_type(v) == JSON_OBJECT && json_get(&type, v, "type") && json_type(type) == JSON_STRING
-                              ? json_str(type)
-                              : STR("of that kind");
-        bool none = str_eq(name, STR("Sequence")) && json_get(&list, v, "normalizers") &&
-                    json_type(list) == JSON_ARRAY && json_size(list) == 0;
-        if (!none)
-            return err_set(err, DATA, "normalizer: %.*s is not supported", (int)name.n, name.p);
-    }
     return OK;
-}
-
-/* The bytes that a token stands for; a text outside the alphabet stands for itself, and no text of bytes becomes it. */
-static enum status
-unspell(struct str *bytes, bool *spelled, struct bpe *b, struct str text, struct err *err)
-{
-    struct buf raw = {0};
-    uint32_t k;
-    enum status st;
-
-    *spelled = alphabet_unspell(&raw, text, &st, err);
-    if (st == OK && (st = ids_add(&k, b->strings, *spelled ? (struct str){raw.p, raw.n} : text, err)) == OK)
-        *bytes = ids_str(b->strings, k);
-    buf_free(&raw);
-    return st;
 }
 
 /* Room for ids below n in the table of tokens. */
@@ -98,10 +73,30 @@ grow_tokens(struct bpe *b, uint64_t n, struct err *err)
     return OK;
 }
 
+/* The bytes that a token stands for; a text outside the alphabet stands for itself, and no text of bytes becomes it. */
 static enum status
-add_token(struct bpe *b, struct str text, struct json value, bool *spelled, struct err *err)
+add_word(struct bpe *b, uint32_t id, struct buf *raw, struct err *err)
 {
-    struct bpe_token *t;
+    struct bpe_token *t = &b->token[id];
+    enum status st;
+    uint32_t k;
+
+    raw->n = 0;
+    t->bytes = t->text;
+    if (!alphabet_unspell(raw, t->text, &st, err))
+        return st;
+    if (ids_add(&k, b->words, (struct str){raw->p, raw->n}, err) != OK)
+        return err->status;
+    t->bytes = ids_str(b->words, k);
+    b->word_id[k] = id;
+    if (raw->n == 1)
+        b->byte[(unsigned char)raw->p[0]] = id;
+    return OK;
+}
+
+static enum status
+add_token(struct bpe *b, struct str text, struct json value, struct buf *raw, struct err *err)
+{
     uint32_t k, id;
 
     if ((json_type(value) != JSON_I64 && json_type(value) != JSON_U64) ||
@@ -113,13 +108,10 @@ add_token(struct bpe *b, struct str text, struct json value, bool *spelled, stru
     if (k + 1 != ids_count(b->names))
         return err_set(err, DATA, "vocab: %.*s: comes twice", (int)text.n, text.p);
     b->name_id[k] = id;
-    t = &b->token[id];
-    if (t->text.p != NULL)
+    if (b->token[id].text.p != NULL)
         return err_set(err, DATA, "vocab: id %u comes twice", id);
-    if (ids_add(&k, b->strings, text, err) != OK)
-        return err->status;
-    t->text = ids_str(b->strings, k);
-    return unspell(&t->bytes, spelled, b, text, err);
+    b->token[id].text = ids_str(b->names, k);
+    return add_word(b, id, raw, err);
 }
 
 static enum status
@@ -138,7 +130,9 @@ largest_id(uint64_t *n, struct json vocab, struct err *err)
 static enum status
 load_vocab(struct bpe *b, struct json model, struct err *err)
 {
+    struct buf raw = {0};
     struct json vocab;
+    enum status st = OK;
     uint64_t n;
 
     if (!json_get(&vocab, model, "vocab") || json_type(vocab) != JSON_OBJECT || json_size(vocab) == 0)
@@ -151,20 +145,11 @@ load_vocab(struct bpe *b, struct json model, struct err *err)
         return err_memory(err);
     for (int i = 0; i < 256; i++)
         b->byte[i] = BPE_NONE;
-    for (struct json_iter it = json_iter(vocab); json_next(&it);) {
-        bool spelled = false;
-        uint32_t id, k;
-        if (add_token(b, it.key, it.value, &spelled, err) != OK)
-            return err->status;
-        if (!spelled)
-            continue;
-        id = (uint32_t)json_i64(it.value);
-        if (ids_add(&k, b->words, b->token[id].bytes, err) != OK)
-            return err->status;
-        b->word_id[k] = id;
-        if (b->token[id].bytes.n == 1)
-            b->byte[(unsigned char)b->token[id].bytes.p[0]] = id;
-    }
+    for (struct json_iter it = json_iter(vocab); st == OK && json_next(&it);)
+        st = add_token(b, it.key, it.value, &raw, err);
+    buf_free(&raw);
+    if (st != OK)
+        return st;
     for (int i = 0; i < 256; i++)
         if (b->byte[i] == BPE_NONE)
             return err_set(err, DATA, "vocab: no token for byte 0x%02x: not a byte-level vocabulary", (unsigned)i);
@@ -215,9 +200,30 @@ load_merge(struct bpe *b, struct json v, uint32_t rank, struct buf *joined, stru
             struct str s = i == 2 ? (struct str){joined->p, joined->n} : part[i];
             return err_set(err, DATA, "merges[%u]: %.*s is not in the vocabulary", rank, (int)s.n, s.p);
         }
-    /* No text of a user becomes a special token, whatever a file's merges make of it. */
-    if (!b->token[b->name_id[k[2]]].special)
-        merges_add(&b->merges, b->name_id[k[0]], b->name_id[k[1]], rank, b->name_id[k[2]]);
+    merges_add(&b->merges, b->name_id[k[0]], b->name_id[k[1]], rank, b->name_id[k[2]]);
+    return OK;
+}
+
+/*
+ * No text of a user becomes a special token, whatever a file's merges make of it, nor an added one by ignore_merges:
+ * where that could be, words have merges of their own.
+ */
+static enum status
+part_words(struct bpe *b, struct err *err)
+{
+    for (size_t i = 0; i < b->merges.slots && !b->apart; i++)
+        b->apart = b->merges.slot[i].rank != MERGE_NONE && b->token[b->merges.slot[i].id].special;
+    for (size_t i = 0; i < b->n_added && !b->apart; i++)
+        b->apart = b->ignore_merges && ids_find(b->names, b->added[i].content) != IDS_NONE;
+    if (!b->apart)
+        return OK;
+    if (merges_init(&b->word_merges, b->merges.n, err) != OK)
+        return err->status;
+    for (size_t i = 0; i < b->merges.slots; i++) {
+        const struct merge *m = &b->merges.slot[i];
+        if (m->rank != MERGE_NONE && !b->token[m->id].special)
+            merges_add(&b->word_merges, (uint32_t)(m->pair >> 32), (uint32_t)m->pair, m->rank, m->id);
+    }
     return OK;
 }
 
@@ -241,10 +247,66 @@ load_merges(struct bpe *b, struct json model, struct err *err)
     return st;
 }
 
-/* Added tokens may have ids beyond the vocabulary; their texts are theirs whatever the vocabulary says. */
+static int
+compare_ids(const void *a, const void *b)
+{
+    const struct added *x = *(const struct added *const *)a, *y = *(const struct added *const *)b;
+
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/*
+ * The reference does not read the ids of added tokens: it takes that of the vocabulary, or the next one behind all that
+ * there are. A file that says otherwise would mean two things.
+ */
+static enum status
+check_ids(const struct bpe *b, struct err *err)
+{
+    const struct added **by_id = malloc((b->n_added + 1) * sizeof(*by_id));
+    uint32_t next = ids_count(b->names);
+    enum status st = OK;
+
+    if (by_id == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < b->n_added; i++)
+        by_id[i] = &b->added[i];
+    qsort(by_id, b->n_added, sizeof(*by_id), compare_ids);
+    for (size_t i = 0; i < b->n_added && st == OK; i++) {
+        const struct added *a = by_id[i];
+        uint32_t k = ids_find(b->names, a->content), id = k == IDS_NONE ? next : b->name_id[k];
+        if (a->id != id)
+            st = err_set(err, DATA, "added_tokens: %.*s has id %u; tokenizers would give it %u", (int)a->content.n,
+                a->content.p, a->id, id);
+        if (id >= next)
+            next = id + 1;
+    }
+    free(by_id);
+    return st;
+}
+
+/* The reference decodes added tokens like others: one all of whose characters are of the alphabet is read as bytes. */
+static enum status
+added_bytes(struct bpe *b, const struct added *a, struct err *err)
+{
+    struct bpe_token *t = &b->token[a->id];
+    struct buf raw = {0};
+    enum status st;
+    uint32_t k;
+
+    t->text = t->bytes = a->content;
+    if (alphabet_unspell(&raw, a->content, &st, err) &&
+        (st = ids_add(&k, b->strings, (struct str){raw.p, raw.n}, err)) == OK)
+        t->bytes = ids_str(b->strings, k);
+    buf_free(&raw);
+    return st;
+}
+
+/* Added tokens may have ids beyond the vocabulary. */
 static enum status
 place_added(struct bpe *b, struct err *err)
 {
+    if (check_ids(b, err) != OK)
+        return err->status;
     for (size_t i = 0; i < b->n_added; i++) {
         const struct added *a = &b->added[i];
         if (grow_tokens(b, (uint64_t)a->id + 1, err) != OK)
@@ -252,9 +314,10 @@ place_added(struct bpe *b, struct err *err)
         if (b->token[a->id].text.n > 0 && !str_eq(b->token[a->id].text, a->content))
             return err_set(err, DATA, "added_tokens: id %u is %.*s already", a->id, (int)b->token[a->id].text.n,
                 b->token[a->id].text.p);
-        b->token[a->id].text = b->token[a->id].bytes = a->content;
         b->token[a->id].added = true;
         b->token[a->id].special = a->special;
+        if (added_bytes(b, a, err) != OK)
+            return err->status;
     }
     return OK;
 }
@@ -264,12 +327,13 @@ load_root(struct bpe *b, struct json root, struct err *err)
 {
     struct json model;
 
-    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK || bpe_load_added(b, root, err) != OK ||
-        place_added(b, err) != OK || load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
-        bpe_load_post_processor(b, root, err) != OK)
+    if (check_model(&model, root, err) != OK || load_vocab(b, model, err) != OK ||
+        bpe_load_normalizer(b, root, err) != OK || bpe_load_added(b, root, err) != OK || place_added(b, err) != OK ||
+        load_merges(b, model, err) != OK || bpe_load_pre_tokenizer(b, root, err) != OK ||
+        bpe_load_post_processor(b, root, err) != OK || bpe_load_decoder(root, err) != OK)
         return err->status;
     b->ignore_merges = bpe_json_set(model, "ignore_merges");
-    return OK;
+    return part_words(b, err);
 }
 
 /* DIR/tokenizer.json for a folder, else the path itself. */

@@ -45,13 +45,10 @@ merges_add(struct merges *m, uint32_t left, uint32_t right, uint32_t rank, uint3
     size_t i = hash_pair(pair, m->slots);
 
     assert(m->n < m->slots / 2 + 1);
-    while (m->slot[i].rank != MERGE_NONE) {
-        if (m->slot[i].pair == pair)
-            return;
+    while (m->slot[i].rank != MERGE_NONE && m->slot[i].pair != pair)
         i = (i + 1) & (m->slots - 1);
-    }
+    m->n += m->slot[i].rank == MERGE_NONE;
     m->slot[i] = (struct merge){pair, rank, id};
-    m->n++;
 }
 
 const struct merge *

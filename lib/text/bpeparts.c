@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bpeparts - the parts of a tokenizer.json around its model: pre-tokenizer, added tokens, post-processor. */
+/* bpeparts - what a tokenizer.json has around its model: normalizer, pre-tokenizer, added tokens, post-processor. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,34 @@ type_of(struct json v)
     if (json_type(v) != JSON_OBJECT || !json_get(&type, v, "type") || json_type(type) != JSON_STRING)
         return STR("?");
     return json_str(type);
+}
+
+static enum status
+load_normal_form(struct bpe *b, struct json v, int depth, struct err *err)
+{
+    struct str type = type_of(v);
+    struct json list;
+
+    if (str_eq(type, STR("NFC")))
+        return b->nfc == NULL ? nfc_new(&b->nfc, err) : OK; /* twice is as once */
+    if (!str_eq(type, STR("Sequence")))
+        return err_set(err, DATA, "normalizer: %.*s is not supported", (int)type.n, type.p);
+    if (depth == MAX_DEPTH || !json_get(&list, v, "normalizers") || json_type(list) != JSON_ARRAY)
+        return err_set(err, DATA, "normalizer: Sequence: expected normalizers");
+    for (struct json_iter it = json_iter(list); json_next(&it);)
+        if (load_normal_form(b, it.value, depth + 1, err) != OK)
+            return err->status;
+    return OK;
+}
+
+enum status
+bpe_load_normalizer(struct bpe *b, struct json root, struct err *err)
+{
+    struct json v;
+
+    if (!json_get(&v, root, "normalizer") || json_type(v) == JSON_NULL)
+        return OK;
+    return load_normal_form(b, v, 0, err);
 }
 
 /* {"Regex": "..."} or {"String": "..."} with behavior Isolated or Removed. */
@@ -68,6 +96,8 @@ load_step(struct bpe *b, struct json v, int depth, bool *byte_level, struct err 
         return err_set(err, DATA, "pre_tokenizer: %.*s behind ByteLevel is not supported", (int)type.n, type.p);
     if (str_eq(type, STR("Split")))
         return load_split(b, v, err);
+    if (str_eq(type, STR("Digits")))
+        return splitter_add_digits(&b->splitter, bpe_json_set(v, "individual_digits"), err);
     if (!str_eq(type, STR("Sequence")))
         return err_set(err, DATA, "pre_tokenizer: %.*s is not supported", (int)type.n, type.p);
     if (depth == MAX_DEPTH || !json_get(&list, v, "pretokenizers") || json_type(list) != JSON_ARRAY)
@@ -105,8 +135,6 @@ load_one_added(struct bpe *b, struct json v, struct err *err)
         return err_set(err, DATA, "added_tokens[%zu]: expected a map with id and content", b->n_added);
     if (json_str(content).n == 0) /* the reference ignores it too */
         return OK;
-    if (bpe_json_set(v, "single_word"))
-        return err_set(err, DATA, "added_tokens[%zu]: single_word is not supported", b->n_added);
     if (ids_add(&k, b->added_names, json_str(content), err) != OK)
         return err->status;
     if (k != b->n_added)
@@ -116,10 +144,9 @@ load_one_added(struct bpe *b, struct json v, struct err *err)
         .id = (uint32_t)json_i64(id),
         .lstrip = bpe_json_set(v, "lstrip"),
         .rstrip = bpe_json_set(v, "rstrip"),
+        .single_word = bpe_json_set(v, "single_word"),
         .normalized = bpe_json_set(v, "normalized"),
         .special = bpe_json_set(v, "special")};
-    if (a->content.n > b->max_added)
-        b->max_added = a->content.n;
     b->n_added++;
     return OK;
 }
@@ -138,7 +165,7 @@ bpe_load_added(struct bpe *b, struct json root, struct err *err)
     for (struct json_iter it = json_iter(list); json_next(&it);)
         if (load_one_added(b, it.value, err) != OK)
             return err->status;
-    return OK;
+    return added_prepare(b, err);
 }
 
 /* The ids of one special token of a template go to the list before or after the sequence. */
@@ -172,7 +199,7 @@ load_template(struct bpe *b, struct json v, struct err *err)
     bool behind = false;
 
     if (b->n_before + b->n_after > 0)
-        return err_set(err, DATA, "post_processor: TemplateProcessing comes twice");
+        return err_set(err, DATA, "post_processor: two that add tokens");
     if (!json_get(&single, v, "single") || json_type(single) != JSON_ARRAY || !json_get(&tokens, v, "special_tokens") ||
         json_type(tokens) != JSON_OBJECT)
         return err_set(err, DATA, "post_processor: TemplateProcessing: expected single and special_tokens");
@@ -190,6 +217,28 @@ load_template(struct bpe *b, struct json v, struct err *err)
     return OK;
 }
 
+/* {"sep": ["</s>", 2], "cls": ["<s>", 0]}: cls before, sep behind. */
+static enum status
+load_roberta(struct bpe *b, struct json v, struct err *err)
+{
+    static const char *const keys[] = {"cls", "sep"};
+
+    if (b->n_before + b->n_after > 0)
+        return err_set(err, DATA, "post_processor: two that add tokens");
+    for (int i = 0; i < 2; i++) {
+        struct json pair, id = {0};
+        if (!json_get(&pair, v, keys[i]) || json_type(pair) != JSON_ARRAY || json_size(pair) != 2)
+            return err_set(err, DATA, "post_processor: %s: expected a token and its id", keys[i]);
+        for (struct json_iter it = json_iter(pair); json_next(&it);)
+            id = it.value;
+        if (json_type(id) != JSON_I64 || json_i64(id) < 0 || json_i64(id) >= b->n)
+            return err_set(err, DATA, "post_processor: %s: expected a token and its id", keys[i]);
+        (i == 0 ? b->before : b->after)[0] = (uint32_t)json_i64(id);
+    }
+    b->n_before = b->n_after = 1;
+    return OK;
+}
+
 static enum status
 load_processor(struct bpe *b, struct json v, int depth, struct err *err)
 {
@@ -200,6 +249,8 @@ load_processor(struct bpe *b, struct json v, int depth, struct err *err)
         return OK;
     if (str_eq(type, STR("TemplateProcessing")))
         return load_template(b, v, err);
+    if (str_eq(type, STR("RobertaProcessing")) || str_eq(type, STR("BertProcessing")))
+        return load_roberta(b, v, err);
     if (!str_eq(type, STR("Sequence")))
         return err_set(err, DATA, "post_processor: %.*s is not supported", (int)type.n, type.p);
     if (depth == MAX_DEPTH || !json_get(&list, v, "processors") || json_type(list) != JSON_ARRAY)
@@ -208,6 +259,17 @@ load_processor(struct bpe *b, struct json v, int depth, struct err *err)
         if (load_processor(b, it.value, depth + 1, err) != OK)
             return err->status;
     return OK;
+}
+
+enum status
+bpe_load_decoder(struct json root, struct err *err)
+{
+    struct json v;
+    struct str type;
+
+    if (!json_get(&v, root, "decoder") || json_type(v) == JSON_NULL || str_eq(type = type_of(v), STR("ByteLevel")))
+        return OK;
+    return err_set(err, DATA, "decoder: %.*s is not supported", (int)type.n, type.p);
 }
 
 enum status

@@ -39,7 +39,7 @@ bpe_trainer_new(struct bpe_trainer **out, struct err *err)
     if (t == NULL)
         return err_memory(err);
     if (ids_new(&t->words, err) != OK ||
-        splitter_add_pattern(&t->splitter, STR(LLAMA3_SPLIT), false, false, false, err) != OK ||
+        splitter_add_pattern(&t->splitter, STR(LLAMA3_SPLIT("{1,3}")), false, false, false, err) != OK ||
         split_run_init(&t->run, &t->splitter, err) != OK) {
         bpe_trainer_free(t);
         return err->status;

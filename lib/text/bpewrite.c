@@ -28,7 +28,7 @@ put_parts(struct buf *out, const struct learnt *x, struct err *err)
                 "    \"pretokenizers\": [\n      {\n        \"type\": \"Split\",\n        \"pattern\": {\n"
                 "          \"Regex\": "),
             err) != OK ||
-        json_quote(out, STR(LLAMA3_SPLIT), err) != OK ||
+        json_quote(out, STR(LLAMA3_SPLIT("{1,3}")), err) != OK ||
         buf_adds(out,
             STR("\n        },\n        \"behavior\": \"Isolated\",\n        \"invert\": false\n      },\n"
                 "      {\n        \"type\": \"ByteLevel\",\n        \"add_prefix_space\": false,\n"

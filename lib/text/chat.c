@@ -120,7 +120,7 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
     const struct entry *e = c->d->entry + i;
     struct str words = {NULL, 0};
     size_t n = 0, shown = 0, left = c->d->n - i;
-    bool train = false, before = c->trained;
+    bool said = false, train = false, before = c->trained;
     struct segments_mark mark;
     enum status st;
 
@@ -130,6 +130,7 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
     if (n < left && e[n].role == ASSISTANT && e[n].turn == e->turn) {
         words = utf8_trim(e[n].content);
         train = e[n].train;
+        said = true;
         ++*next;
     }
     mark = segments_mark(c->out);
@@ -138,10 +139,11 @@ add_reply(struct chat *c, size_t i, size_t *next, struct err *err)
         (st = add_tracks(c, e, n, &shown, err)) != OK ||
         (st = add_words(c, train && words.n > 0, e->turn, words, err)) != OK)
         return st;
-    /* The end is a target where anything before it is; a message of nothing at all is none. */
+    /* The end is a target where anything before it is. Tracks that cannot be shown and no words are no message, while
+     * words that are blank are an empty one, as in the template. */
     train = c->trained;
     c->trained = before || train;
-    if (shown == 0 && words.n == 0) {
+    if (shown == 0 && !said) {
         segments_back(c->out, mark);
         return OK;
     }

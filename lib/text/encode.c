@@ -164,6 +164,8 @@ add_token(void *arg, uint32_t id, struct err *err)
 static enum status
 add_segment(struct encoding *g, struct err *err)
 {
+    const struct bpe *b = bpe_encoder_bpe(g->e);
+    struct nfc_work *work = bpe_encoder_nfc(g->e);
     struct added_calls calls = {add_control, add_token, g};
     struct buf clean = {0};
     uint64_t bad = 0;
@@ -171,7 +173,10 @@ add_segment(struct encoding *g, struct err *err)
 
     if (st == OK) {
         struct str s = {clean.p, clean.n};
-        st = g->now.control ? added_split(bpe_encoder_bpe(g->e), s, &calls, err) : add_plain(g, s, err);
+        if (g->now.control)
+            st = added_split(b, work, s, &calls, err);
+        else if (b->nfc == NULL || (st = nfc_apply(&s, work, b->nfc, s, err)) == OK)
+            st = add_plain(g, s, err);
     }
     bpe_encoder_add_bad(g->e, bad);
     buf_free(&clean);

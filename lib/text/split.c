@@ -1,45 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * split - pre-tokenizers: a text cut into pieces by regular expressions, one after another, each over the pieces of the
- * one before.
+ * split - pre-tokenizers: a text cut into pieces, step by step, each step over the pieces of the one before.
  *
- * PCRE2 with UTF and Unicode properties, compiled to machine code, stands in for Oniguruma, which the reference uses.
- * One class differs: PCRE2's \s also takes U+180E, so \s and \S are rewritten to the White_Space property, which is
- * what Oniguruma has. Time is linear in the text for the patterns of GPT-2 and Llama 3. Plain ASCII under Llama 3's
- * pattern goes through splitascii.c, which does the same several times faster.
+ * PCRE2 with UTF and Unicode properties, compiled to machine code, stands in for Oniguruma, which the reference uses;
+ * splitpattern.c writes a pattern so that both find the same. The patterns of GPT-2, Llama 3 and Qwen 2 go by hand
+ * (splithand.c), several times faster. Time is linear in the text for them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "text/bpe.h"
-#include "text/splitascii.h"
+#include "text/unicode.h"
 
 static enum status
-rewrite_space(struct buf *out, struct str pattern, struct err *err)
+compile(pcre2_code **out, struct str pattern, uint32_t options, struct err *err)
 {
-    for (size_t i = 0; i < pattern.n; i++) {
-        bool escape = pattern.p[i] == '\\' && i + 1 < pattern.n;
-        char c = escape ? pattern.p[i + 1] : pattern.p[i];
-        struct str s = {pattern.p + i, escape ? 2 : 1};
-        if (escape && c == 's')
-            s = STR("\\p{White_Space}");
-        else if (escape && c == 'S')
-            s = STR("\\P{White_Space}");
-        if (buf_adds(out, s, err) != OK)
-            return err->status;
-        i += escape;
-    }
-    return OK;
-}
-
-static enum status
-compile(pcre2_code **out, struct str pattern, bool literal, struct err *err)
-{
-    uint32_t options = literal ? PCRE2_LITERAL | PCRE2_UTF : PCRE2_UTF | PCRE2_UCP;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     unsigned char message[128];
     size_t at;
     int code;
 
-    *out = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, options, &code, &at, NULL);
+    *out = NULL;
+    if (context == NULL)
+        return err_memory(err);
+    (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    *out = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, options | PCRE2_UTF, &code, &at, context);
+    pcre2_compile_context_free(context);
     if (*out == NULL) {
         (void)pcre2_get_error_message(code, message, sizeof(message));
         return err_set(err, DATA, "pre_tokenizer: pattern: byte %zu: %s", at, (char *)message);
@@ -49,35 +35,156 @@ compile(pcre2_code **out, struct str pattern, bool literal, struct err *err)
     return OK;
 }
 
+static enum status
+compile_regex(pcre2_code **out, struct str pattern, struct err *err)
+{
+    struct buf translated = {0};
+    enum status st = split_pattern(&translated, pattern, err);
+
+    if (st == OK)
+        st = compile(out, (struct str){translated.p == NULL ? "" : translated.p, translated.n},
+            PCRE2_UCP | PCRE2_MULTILINE, err);
+    buf_free(&translated);
+    return st;
+}
+
+/* All characters that a table has, as one text. */
+static enum status
+all_chars(struct buf *out, struct err *err)
+{
+    for (uint32_t c = 0; c < SPLIT_TABLE; c++) {
+        char utf8[4];
+        size_t n = utf8_encode(utf8, c);
+        if ((c < 0xd800 || c > 0xdfff) && buf_add(out, utf8, n, err) != OK)
+            return err->status;
+    }
+    return OK;
+}
+
+/* set becomes bit for every character of all that pattern, a run of some characters, finds. */
+static enum status
+mark_set(uint8_t *set, const struct buf *all, const char *pattern, uint8_t bit, struct err *err)
+{
+    const unsigned char *p = (const unsigned char *)all->p;
+    pcre2_match_data *match;
+    pcre2_code *code;
+    size_t from = 0;
+    int found = 0;
+
+    if (compile_regex(&code, str_of(pattern), err) != OK)
+        return err->status;
+    if ((match = pcre2_match_data_create(1, NULL)) == NULL) {
+        pcre2_code_free(code);
+        return err_memory(err);
+    }
+    while (from < all->n && (found = pcre2_match(code, p, all->n, from, PCRE2_NO_UTF_CHECK, match, NULL)) > 0) {
+        size_t end = pcre2_get_ovector_pointer(match)[1];
+        bool ok;
+        for (size_t i = pcre2_get_ovector_pointer(match)[0], k; i < end; i += k) {
+            k = utf8_step(p + i, end - i, &ok);
+            set[utf8_decode(p + i, k)] = bit;
+        }
+        from = end;
+    }
+    pcre2_match_data_free(match);
+    pcre2_code_free(code);
+    return found < 0 && found != PCRE2_ERROR_NOMATCH ? err_set(err, DATA, "pre_tokenizer: PCRE2 fails: %d", found) : OK;
+}
+
+/* The table that the splits by hand share. */
+static enum status
+make_sets(struct splitter *s, struct err *err)
+{
+    struct buf all = {0};
+    enum status st;
+
+    if (s->set != NULL)
+        return OK;
+    if ((s->set = malloc(SPLIT_TABLE)) == NULL)
+        return err_memory(err);
+    memset(s->set, SPLIT_OTHER, SPLIT_TABLE);
+    for (uint32_t c = 0; c < SPLIT_TABLE; c++)
+        if (utf8_space(c))
+            s->set[c] = c == '\n' || c == '\r' ? SPLIT_SPACE | SPLIT_LINE : SPLIT_SPACE;
+    if ((st = all_chars(&all, err)) == OK && (st = mark_set(s->set, &all, "\\p{L}+", SPLIT_LETTER, err)) == OK)
+        st = mark_set(s->set, &all, "\\p{N}+", SPLIT_NUMBER, err);
+    buf_free(&all);
+    return st;
+}
+
+enum status
+split_word_set(uint8_t **set, struct err *err)
+{
+    struct buf all = {0};
+    enum status st;
+
+    if ((*set = calloc(SPLIT_TABLE, 1)) == NULL)
+        return err_memory(err);
+    if ((st = all_chars(&all, err)) == OK)
+        st = mark_set(*set, &all, "[\\w\\x{200c}\\x{200d}]+", 1, err);
+    buf_free(&all);
+    return st;
+}
+
+static struct split_step *
+next_step(struct splitter *s, struct err *err)
+{
+    if (s->n == BPE_MAX_STEPS) {
+        (void)err_set(err, DATA, "pre_tokenizer: more than %d steps", BPE_MAX_STEPS);
+        return NULL;
+    }
+    s->step[s->n] = (struct split_step){.kind = SPLIT_PATTERN};
+    return &s->step[s->n];
+}
+
 enum status
 splitter_add_pattern(
     struct splitter *s, struct str pattern, bool literal, bool drop_match, bool drop_gap, struct err *err)
 {
-    struct split_step *step = &s->step[s->n];
-    struct buf rewritten = {0};
+    static const struct {
+        const char *pattern;
+        size_t digits;
+    } known[] = {{GPT2_SPLIT, 0}, {LLAMA3_SPLIT("{1,3}"), 3}, {LLAMA3_SPLIT(""), 1}};
+    struct split_step *step = next_step(s, err);
     enum status st = OK;
 
-    if (s->n == BPE_MAX_STEPS)
-        return err_set(err, DATA, "pre_tokenizer: more than %d steps", BPE_MAX_STEPS);
-    *step = (struct split_step){NULL, false, drop_match, drop_gap};
-    if (!literal)
-        st = rewrite_space(&rewritten, pattern, err);
+    if (step == NULL)
+        return DATA;
+    step->drop_match = drop_match;
+    step->drop_gap = drop_gap;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && step->kind == SPLIT_PATTERN; i++)
+        if (!literal && !drop_match && str_eq(pattern, str_of(known[i].pattern))) {
+            if ((st = make_sets(s, err)) != OK)
+                return st;
+            step->kind = SPLIT_HAND;
+            hand_init(&step->hand, known[i].digits, s->set);
+        }
+    if (step->kind == SPLIT_PATTERN)
+        st = literal ? compile(&step->code, pattern, PCRE2_LITERAL, err) : compile_regex(&step->code, pattern, err);
     if (st == OK)
-        st = compile(&step->code, literal ? pattern : (struct str){rewritten.p, rewritten.n}, literal, err);
-    buf_free(&rewritten);
-    if (st != OK)
-        return st;
-    step->llama3 = !literal && !drop_match && str_eq(pattern, STR(LLAMA3_SPLIT));
-    s->n++;
-    return OK;
+        s->n++;
+    return st;
+}
+
+enum status
+splitter_add_digits(struct splitter *s, bool individual, struct err *err)
+{
+    /* Digits asks Rust's char::is_numeric, which has Unicode 17's numbers: a few more than Oniguruma. */
+    return splitter_add_pattern(s,
+        individual ? STR("[\\p{N}\\x{11de0}-\\x{11de9}\\x{16ff4}-\\x{16ff6}]")
+                   : STR("[\\p{N}\\x{11de0}-\\x{11de9}\\x{16ff4}-\\x{16ff6}]+"),
+        false, false, false, err);
 }
 
 enum status
 splitter_add_blank(struct splitter *s, struct err *err)
 {
-    if (s->n == BPE_MAX_STEPS)
-        return err_set(err, DATA, "pre_tokenizer: more than %d steps", BPE_MAX_STEPS);
-    s->step[s->n++] = (struct split_step){NULL, false, false, false};
+    struct split_step *step = next_step(s, err);
+
+    if (step == NULL)
+        return DATA;
+    step->kind = SPLIT_BLANK;
+    s->n++;
     return OK;
 }
 
@@ -86,7 +193,8 @@ splitter_fini(struct splitter *s)
 {
     for (size_t i = 0; i < s->n; i++)
         pcre2_code_free(s->step[i].code);
-    s->n = 0;
+    free(s->set);
+    *s = (struct splitter){.n = 0};
 }
 
 enum status
@@ -153,11 +261,15 @@ find(struct walk *w, size_t step, struct str text, size_t from, size_t *begin, s
     struct err *err)
 {
     pcre2_match_data *match = w->run->match[step];
+    const pcre2_code *code = w->run->splitter->step[step].code;
+    const unsigned char *p = (const unsigned char *)text.p;
     int found;
 
     *st = OK;
-    found = pcre2_match(
-        w->run->splitter->step[step].code, (PCRE2_SPTR)text.p, text.n, from, PCRE2_NO_UTF_CHECK, match, NULL);
+    found = pcre2_match(code, p, text.n, from, PCRE2_NO_UTF_CHECK, match, NULL);
+    /* Interpreted, a match may use as much memory as it needs. */
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = pcre2_match(code, p, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, NULL);
     if (found == PCRE2_ERROR_NOMATCH)
         return false;
     if (found < 0) {
@@ -171,21 +283,18 @@ find(struct walk *w, size_t step, struct str text, size_t from, size_t *begin, s
     return true;
 }
 
+/* An empty match cuts too, but not right behind the match before it: the next character is skipped then. */
 static enum status
 pattern_walk(struct walk *w, size_t step, struct str text, struct err *err)
 {
     const struct split_step *s = &w->run->splitter->step[step];
     size_t done = 0, from = 0, begin, end;
+    bool any = false, ok;
     enum status st = OK;
 
-    while (from < text.n) {
-        if (s->llama3 && done == from && (end = split_ascii(text, from)) > from)
-            begin = from;
-        else if (!find(w, step, text, from, &begin, &end, &st, err))
-            break;
-        if (end == begin) { /* an empty match cuts nothing; go on behind the next character */
-            bool ok;
-            from = end + (end < text.n ? utf8_step((const unsigned char *)text.p + end, text.n - end, &ok) : 1);
+    while (from <= text.n && find(w, step, text, from, &begin, &end, &st, err)) {
+        if (end == begin && any && begin == done) {
+            from += from < text.n ? utf8_step((const unsigned char *)text.p + from, text.n - from, &ok) : 1;
             continue;
         }
         if (!s->drop_gap && (st = pass(w, step + 1, (struct str){text.p + done, begin - done}, err)) != OK)
@@ -193,6 +302,7 @@ pattern_walk(struct walk *w, size_t step, struct str text, struct err *err)
         if (!s->drop_match && (st = pass(w, step + 1, (struct str){text.p + begin, end - begin}, err)) != OK)
             return st;
         done = from = end;
+        any = true;
     }
     if (st == OK && !s->drop_gap)
         st = pass(w, step + 1, (struct str){text.p + done, text.n - done}, err);
@@ -200,10 +310,29 @@ pattern_walk(struct walk *w, size_t step, struct str text, struct err *err)
 }
 
 static enum status
+hand_walk(struct walk *w, size_t step, struct str text, struct err *err)
+{
+    const struct hand *h = &w->run->splitter->step[step].hand;
+    enum status st = OK;
+
+    for (size_t from = 0, end; from < text.n && st == OK; from = end) {
+        end = hand_split(h, text, from);
+        st = pass(w, step + 1, (struct str){text.p + from, end - from}, err);
+    }
+    return st;
+}
+
+static enum status
 step_walk(struct walk *w, size_t step, struct str text, struct err *err)
 {
-    return w->run->splitter->step[step].code == NULL ? blank_walk(w, step, text, err)
-                                                     : pattern_walk(w, step, text, err);
+    switch (w->run->splitter->step[step].kind) {
+    case SPLIT_BLANK:
+        return blank_walk(w, step, text, err);
+    case SPLIT_HAND:
+        return hand_walk(w, step, text, err);
+    default:
+        return pattern_walk(w, step, text, err);
+    }
 }
 
 enum status

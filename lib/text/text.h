@@ -41,7 +41,8 @@ void tokens_free(struct tokens *t);
 struct bpe;
 /*
  * Reads path, a tokenizer.json or a folder that holds one: a model of type BPE over a byte-level pre-tokenizer (the
- * families of GPT-2 and Llama 3). DATA names what is not supported (another model, a normalizer, dropout …).
+ * families of GPT-2, Llama 3 and Qwen). DATA names what is not supported (another model, another normalizer than NFC,
+ * dropout, an expression that PCRE2 cannot match as Oniguruma would …).
  */
 enum status bpe_load(struct bpe **out, const char *path, struct err *err);
 void bpe_free(struct bpe *b);
