@@ -199,6 +199,16 @@ fuzz: all ## libFuzzer on every tests/fuzz/fuzz_*.c, with clang and sanitizers, 
 .PHONY: fuzzers
 fuzzers: $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 
+# The peers of the benchmarks, of which each is used where it is installed.
+.PHONY: bench-deps
+bench-deps: ## install what `make bench` compares with, from the distribution's packages
+	bash pipelines/packages.sh bench
+
+.PHONY: bench
+bench: all ## how fast training and decoding are, beside PyTorch where it is installed; some ten minutes
+	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
+	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
+
 .PHONY: clean
 clean: ## delete everything that was made
 	rm -rf $(BUILD)

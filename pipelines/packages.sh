@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh [test] - installs what is missing of the distribution's packages, and says which.
+# packages.sh [test | bench] - installs what is missing of the distribution's packages, and says which.
 #
-# Without an argument: what the build and the runs need. With "test": what lint and tests need besides. Looks
+# Without an argument: what the build and the runs need. With "test": what lint and tests need besides; with "bench":
+# what benchmarks compare with. Looks
 # for the programs and libraries themselves, not for packages: what came onto the machine in another
 # way is fine. Without root and sudo it prints the one command to run, and ends with 1.
 set -eu -o pipefail
@@ -37,6 +38,10 @@ shellcheck shellcheck
 valgrind valgrind
 '
 
+bench='
+python3-torch /usr/lib/python3/dist-packages/torch/__init__.py
+'
+
 # Is the program, library or file there?
 have() {
     case $1 in
@@ -57,7 +62,8 @@ missing() {
 case ${1-} in
     '') list=$build ;;
     test) list=$build$test ;;
-    *) echo "usage: packages.sh [test]" >&2; exit 64 ;;
+    bench) list=$build$bench ;;
+    *) echo "usage: packages.sh [test | bench]" >&2; exit 64 ;;
 esac
 mapfile -t need < <(missing <<<"$list")
 [ ${#need[@]} -eq 0 ] && exit 0

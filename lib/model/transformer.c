@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_LOGITS ((size_t)1 << 20) /* logits at a time */
-#define HEAD_ROWS_MIN 16
+/* Logits at a time: few enough for the caches, but so many rows that adding to the head's gradient is worth its passes. */
+#define HEAD_LOGITS ((size_t)1 << 22)
+#define HEAD_ROWS_MIN 256
 #define HEAD_ROWS_MAX 512
 
 /* What a product will read: with bfloat16 that is h, and f is scratch that all layers share; else h is NULL. */
