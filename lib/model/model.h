@@ -95,7 +95,9 @@ const struct weight *weights_find(const struct weights *w, const char *name);
 /* One that must be there, of floats, and of that shape (cols 0: a vector of rows): DATA. */
 enum status weights_get(
     const struct weight **out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
-/* The same as rows * cols float32 into out, by all threads: DATA, too, for a number that is not finite. */
+/* DATA if one of t's numbers is not finite. */
+enum status weights_check(const struct weights *w, const struct weight *t, struct err *err);
+/* One by weights_get as rows * cols float32 into out, by all threads: DATA, too, for a number that is not finite. */
 enum status weights_read(
     float *out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
 
@@ -163,6 +165,8 @@ struct params {
 };
 /* How many there are; SIZE_MAX if no size_t can tell. */
 size_t params_count(const struct model_config *c);
+/* Names and shapes alone, p NULL, as struct params has them; the caller frees the list. */
+enum status params_list(struct tensor **out, size_t *n, const struct model_config *c, struct err *err);
 /* Zeroed parameters of that shape (also used for gradients and moments). */
 enum status params_new(struct params **out, const struct model_config *c, struct err *err);
 void params_free(struct params *p);
@@ -190,7 +194,9 @@ struct save_options {
  * once, as the embedding. Each file is whole or absent. */
 enum status model_save_as(const char *dir, const struct model_config *c, const struct params *p,
     const struct save_options *o, struct err *err);
-/* The same as float32, in the sizes of transformers, with a config.json of our own. */
+/* How many files of weights that makes; 0 without memory. */
+size_t params_shards(const struct params *p, enum dtype t, uint64_t shard);
+/* model_save_as float32, in the sizes of transformers, with a config.json of our own. */
 enum status model_save(const char *dir, const struct model_config *c, const struct params *p, struct err *err);
 /* config.json alone, for weights of type t. */
 enum status config_save(const char *dir, const struct model_config *c, const char *like, enum dtype t, struct err *err);
@@ -300,13 +306,25 @@ enum status sft_resume(struct sft *t, const char *path, struct err *err);
  */
 void init_random(struct model *m, uint64_t seed, double std);
 /*
- * A copy of base with n tokens behind its vocabulary of first tokens. Their rows of embedding and head are drawn from
- * the normal distribution with the mean of the first rows and their covariance times scale (Hewitt 2021); all others
- * are base's, to the byte. The embedding keeps its rows if it has more than first + n. DATA if it has fewer than first;
- * SYSTEM.
+ * The model of a folder with n tokens behind its vocabulary of first tokens, as tensors to be written. New rows of
+ * embedding and head are drawn from the normal distribution with the mean of the first rows and their covariance times
+ * scale (Hewitt 2021); all others lie in the folder's files, which stay open. The embedding keeps its rows if it has
+ * more than first + n.
  */
-enum status init_extend(
-    struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale, struct err *err);
+struct extension {
+    struct weights *base;
+    struct model_config base_config, config; /* as it was, and with the new tokens */
+    size_t first, n, n_tensors;
+    float *embed, *head;  /* (n, D) new rows; head is NULL where it is tied */
+    struct tensor *table; /* names and shapes as they were */
+    struct saved *tensor; /* (n_tensors) what is to be written, borrowed from all of these */
+    enum dtype dtype;     /* of the embedding there */
+};
+/* dtype: what all tensors are written as; DTYPE_OTHER: each as it is. NOINPUT, IO, SYSTEM; DATA for a folder that is
+ * none, a number that is not finite, and an embedding with fewer rows than first. */
+enum status init_extend(struct extension **out, const char *dir, size_t first, size_t n, uint64_t seed, double scale,
+    enum dtype dtype, struct err *err);
+void extension_free(struct extension *x);
 
 /* ---- files of a folder (folder.c) ---- */
 

@@ -81,6 +81,27 @@ params_count(const struct model_config *c)
     return w.overflow ? SIZE_MAX : w.count;
 }
 
+enum status
+params_list(struct tensor **out, size_t *n, const struct model_config *c, struct err *err)
+{
+    struct params shape = {.layer = calloc(c->L, sizeof *shape.layer)};
+    struct walk w = {.out = calloc(3 + PER_LAYER * c->L, sizeof *w.out)};
+    enum status st = shape.layer == NULL || w.out == NULL ? err_memory(err) : OK;
+
+    if (st == OK)
+        cut_up(&shape, &w, c);
+    free(shape.layer);
+    if (st == OK && w.overflow)
+        st = err_set(err, DATA, "the model has more parameters than a machine can address");
+    if (st != OK) {
+        free(w.out);
+        w.out = NULL;
+    }
+    *out = w.out;
+    *n = w.n;
+    return st;
+}
+
 /* A large block in large pages, where the system has them: a third of the time of loading is the system's own without. */
 static void
 large_pages(void *block, size_t bytes)

@@ -32,6 +32,16 @@ params_write(const char *path, const struct params *p, struct err *err)
     return st;
 }
 
+size_t
+params_shards(const struct params *p, enum dtype t, uint64_t shard)
+{
+    struct saved *list = tensors_of(p, t);
+    size_t n = list == NULL ? 0 : weights_shards(list, p->n_tensors, shard);
+
+    free(list);
+    return n;
+}
+
 /* DIR/config.json for c and weights of type t, with all that the one of like has where like is not NULL. */
 enum status
 config_save(const char *dir, const struct model_config *c, const char *like, enum dtype t, struct err *err)

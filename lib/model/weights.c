@@ -16,6 +16,7 @@
 #define INDEX "model.safetensors.index.json"
 #define INDEX_MAX ((size_t)64 << 20)
 #define PIECE ((size_t)1 << 16) /* numbers that a thread converts at a time */
+#define SMALL ((size_t)1 << 13) /* as many fit on its stack */
 
 struct weights {
     char *path; /* as messages name it */
@@ -248,6 +249,30 @@ weights_get(
     return check_weight(*out, rows, cols, err) == OK ? OK : err_context(err, "%s: tensor %s", w->path, name);
 }
 
+/* A NaN or infinity in a weight would surface much later, as text without sense. */
+static enum status
+not_finite(const struct weights *w, const struct weight *t, size_t at, struct err *err)
+{
+    return err_set(err, DATA, "%s: tensor %s: element %zu is not finite", w->path, t->name, at);
+}
+
+enum status
+weights_check(const struct weights *w, const struct weight *t, struct err *err)
+{
+    size_t size = dtype_size(t->dtype), bad = SIZE_MAX;
+
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(t->count)) reduction(min : bad)
+    for (size_t i = 0; i < t->count; i += SMALL) {
+        size_t n = t->count - i < SMALL ? t->count - i : SMALL, first;
+        float x[SMALL];
+
+        first = dtype_to_f32(x, t->p + i * size, n, t->dtype);
+        if (first < n && i + first < bad)
+            bad = i + first;
+    }
+    return bad == SIZE_MAX ? OK : not_finite(w, t, bad, err);
+}
+
 enum status
 weights_read(float *out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err)
 {
@@ -266,6 +291,5 @@ weights_read(float *out, const struct weights *w, const char *name, size_t rows,
         if (first < n && i + first < bad)
             bad = i + first;
     }
-    /* A NaN or infinity in a weight would surface much later, as text without sense. */
-    return bad == SIZE_MAX ? OK : err_set(err, DATA, "%s: tensor %s: element %zu is not finite", w->path, name, bad);
+    return bad == SIZE_MAX ? OK : not_finite(w, t, bad, err);
 }
