@@ -112,26 +112,39 @@ long_name(enum dtype t)
     return t == DTYPE_F16 ? "float16" : t == DTYPE_BF16 ? "bfloat16" : "float32";
 }
 
+/* A key and its value, of which c and t know some better. */
+static enum status
+put_pair(struct buf *out, const struct json_iter *it, const struct model_config *c, enum dtype t, struct err *err)
+{
+    enum status st;
+
+    if ((st = buf_adds(out, STR("  "), err)) != OK || (st = json_quote(out, it->key, err)) != OK)
+        return st;
+    if (str_eq(it->key, STR("torch_dtype")) || str_eq(it->key, STR("dtype")))
+        return buf_printf(out, err, ": \"%s\",\n", long_name(t));
+    if (str_eq(it->key, STR("vocab_size")))
+        return buf_printf(out, err, ": %zu,\n", c->V);
+    if ((st = buf_adds(out, STR(": "), err)) == OK && (st = json_text(out, it->value, 1, err)) == OK)
+        st = buf_adds(out, STR(",\n"), err);
+    return st;
+}
+
 static enum status
 put_like(struct buf *out, struct json root, const struct model_config *c, enum dtype t, struct err *err)
 {
-    bool typed = false;
+    struct json v;
     enum status st = OK;
 
-    for (struct json_iter it = json_iter(root); st == OK && json_next(&it);) {
-        bool type = str_eq(it.key, STR("torch_dtype")) || str_eq(it.key, STR("dtype"));
-
-        typed = typed || type;
-        if ((st = buf_adds(out, STR("  "), err)) != OK || (st = json_quote(out, it.key, err)) != OK)
-            break;
-        if (type)
-            st = buf_printf(out, err, ": \"%s\",\n", long_name(t));
-        else if (str_eq(it.key, STR("vocab_size")))
-            st = buf_printf(out, err, ": %zu,\n", c->V);
-        else if ((st = buf_adds(out, STR(": "), err)) == OK && (st = json_text(out, it.value, 1, err)) == OK)
-            st = buf_adds(out, STR(",\n"), err);
-    }
-    return st == OK && !typed ? buf_printf(out, err, "  \"torch_dtype\": \"%s\",\n", long_name(t)) : st;
+    for (struct json_iter it = json_iter(root); st == OK && json_next(&it);)
+        st = put_pair(out, &it, c, t, err);
+    /* What config_load can do without, and others can't. */
+    if (st == OK && !json_get(&v, root, "architectures"))
+        st = buf_printf(out, err, "  \"architectures\": [\"LlamaForCausalLM\"],\n");
+    if (st == OK && !json_get(&v, root, "model_type"))
+        st = buf_printf(out, err, "  \"model_type\": \"llama\",\n");
+    if (st == OK && !json_get(&v, root, "torch_dtype") && !json_get(&v, root, "dtype"))
+        st = buf_printf(out, err, "  \"torch_dtype\": \"%s\",\n", long_name(t));
+    return st;
 }
 
 enum status

@@ -8,6 +8,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "music/music.h"
 #include "num/num.h"
 #include "stream/stream.h"
 
@@ -261,7 +262,16 @@ struct selfsim_target {
     size_t K;
     int32_t *id;
     float *cosine;
+    enum modality modality;
 };
+
+/*
+ * Those of the modalities that have centroids in the files, *n of them, their tokens found in DIR/tokenizer.json and
+ * below V; target is zeroed before, and freed by selfsim_targets_fini whatever comes of it. modality: see music.h.
+ */
+enum status selfsim_targets(struct selfsim_target target[MODALITIES], size_t *n, const struct opt_list *files,
+    const char *dir, size_t V, struct err *err);
+void selfsim_targets_fini(struct selfsim_target target[MODALITIES]);
 
 /* A line of the log. */
 struct sft_log {
