@@ -88,7 +88,8 @@ enum status weights_open(struct weights **out, const char *dir, struct err *err)
 /* The same of one file of any name. */
 enum status weights_open_file(struct weights **out, const char *path, struct err *err);
 void weights_close(struct weights *w);
-/* The bytes of all data; and all tensors, *n of them, in the order of their names. */
+/* The files; the bytes of all data; and all tensors, *n of them, in the order of their names. */
+size_t weights_files(const struct weights *w);
 uint64_t weights_bytes(const struct weights *w);
 const struct weight *weights_all(size_t *n, const struct weights *w);
 /* One of them; NULL if it is not there. It lives until weights_close, as all its pointers do. */
@@ -352,6 +353,22 @@ enum status folder_carry(const char *to, const char *from, const char *name, str
 extern const char *const folder_files[];
 /* Carries those that are in from and not in to. */
 enum status folder_carry_rest(const char *to, const char *from, struct err *err);
+
+/* ---- looking at a model (info.c) ---- */
+
+#define CHECKSUM 65 /* SHA-256 as text, with the terminator */
+/*
+ * SHA-256 of the bytes of each tensor, in the order of weights_all; and of all of them, which does not depend on how
+ * they are dealt to files: that of the lines "NAME TYPE [ROWS,COLS] CHECKSUM", in that order. SYSTEM.
+ */
+enum status weights_checksums(char (*each)[CHECKSUM], char all[CHECKSUM], const struct weights *w, struct err *err);
+/*
+ * Over all pairs of t's tokens: the mean absolute difference between the cosine of two embeddings and that of what they
+ * stand for, which is the self-similarity loss; and the correlation of the two. 0 where there are no pairs, or nothing
+ * varies. SYSTEM, DATA.
+ */
+enum status selfsim_measure(double *difference, double *correlation, const struct selfsim_target *t,
+    const struct weights *w, const struct model_config *c, struct err *err);
 
 /* ---- decoding (decode.c, prefill.c, attend.c) ----
  *

@@ -199,6 +199,12 @@ weights_all(size_t *n, const struct weights *w)
     return w->weight;
 }
 
+size_t
+weights_files(const struct weights *w)
+{
+    return w->n_files;
+}
+
 uint64_t
 weights_bytes(const struct weights *w)
 {

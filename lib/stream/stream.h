@@ -319,6 +319,8 @@ FILE *stage_input(const char **name, struct stage *s);
 /* The same position-labelled end for raw programs: counts one more record in. */
 void stage_count_in(struct stage *s, uint64_t n, uint64_t bytes);
 struct rec_writer *stage_out(struct stage *s);
+/* Whether that is a terminal: for programs whose output is text or records. */
+bool stage_to_terminal(const struct stage *s);
 /*
  * The current record is bad: with --rejects it is set aside there as {reason, file, record, byte, value} and the run
  * goes on; otherwise the program ends with err's status and the position. Statuses other than DATA always end it.
