@@ -62,7 +62,7 @@ $(LIB): $(LIB_O)
 	@mkdir -p $(@D)
 	$(call say,AR,$@) rm -f $@ && ar crs $@ $^
 # Of a name that two rooms define the linker would take either.
-	@twice=$$(nm -g --defined-only $@ 2>/dev/null | awk '$$2 ~ /[BCDRT]/ {print $$3}' | sort | uniq -d); \
+	@twice=$$(nm -g --defined-only $@ 2>/dev/null | awk '$$2 ~ /[BCDRT]/ && $$3 !~ /^\./ {print $$3}' | sort | uniq -d); \
 	    [ -z "$$twice" ] || { echo "$@: defined twice:" $$twice >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/packages
@@ -188,7 +188,7 @@ fuzz: all ## libFuzzer on every tests/fuzz/fuzz_*.c, with clang and sanitizers, 
 	    OPT="-O1 -g -march=x86-64-v3 -ffp-contract=fast" \
 	    SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" fuzzers
 	mkdir -p $(BUILD)/libfuzzer/seeds
-	cp schemas/*.json tests/records/*.json $(BUILD)/libfuzzer/seeds
+	cp schemas/*.json tests/records/*.json tests/fuzz/checkpoint/* $(BUILD)/libfuzzer/seeds
 	for f in tests/records/*.json; do $(BUILD)/bin/json2mp -o $(BUILD)/libfuzzer/seeds/$$(basename $$f .json).mp $$f; done
 	for f in $(FUZZ); do \
 	    mkdir -p $(BUILD)/libfuzzer/corpus/$$f; \

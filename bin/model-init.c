@@ -16,11 +16,12 @@
 #define TOKENIZER_MAX ((size_t)256 << 20)
 
 enum init { HEWITT, MEAN };
+static const enum dtype dtypes[] = {DTYPE_OTHER, DTYPE_F32, DTYPE_BF16, DTYPE_F16}; /* of --dtype */
 
 struct options {
     const char *base, *config, *output, *tokenizer;
-    int64_t clusters, ffn, heads, hidden, kv_heads, layers, positions;
-    int init;
+    int64_t clusters, ffn, heads, hidden, kv_heads, layers, positions, shard_size;
+    int dtype, init;
     double std;
     bool untied;
 };
@@ -30,6 +31,8 @@ static const struct opt table[] = {
     OPT_INT('k', "clusters", struct options, clusters, "K", "1024", 1, CODE_MAX + 1, "codes of a modality"),
     OPT_STR(
         0, "config", struct options, config, "FILE", NULL, "config.json of a random model; sizes given override it"),
+    OPT_ENUM(
+        0, "dtype", struct options, dtype, "base", "base|f32|bf16|f16", "of the weights; a random model's base is f32"),
     OPT_INT(0, "ffn", struct options, ffn, "N", "0", 0, MODEL_MAX_F, "feed-forward size (8/3 hidden, in sixteens)"),
     OPT_INT(0, "heads", struct options, heads, "N", "0", 0, MODEL_MAX_H, "query heads (4)"),
     OPT_INT(0, "hidden", struct options, hidden, "N", "0", 0, MODEL_MAX_D, "hidden size (192)"),
@@ -39,6 +42,7 @@ static const struct opt table[] = {
     OPT_INT(0, "layers", struct options, layers, "N", "0", 0, MODEL_MAX_L, "layers (4)"),
     OPT_NEED('o', "output", struct options, output, "DIR", "folder to make, whole or not at all"),
     OPT_INT(0, "positions", struct options, positions, "N", "0", 0, MODEL_MAX_POSITIONS, "longest context (1024)"),
+    OPT_INT(0, "shard-size", struct options, shard_size, "MB", "5000", 1, 1 << 30, "largest file of weights"),
     OPT_REAL(0, "std", struct options, std, "R", "0.02", 1e-6, 1, "deviation of random weights"),
     OPT_STR(0, "tokenizer", struct options, tokenizer, "FILE", NULL, "tokenizer.json of a random model"),
     OPT_FLAG(0, "untied", struct options, untied, "a random model's output matrix is not its embedding"),
@@ -64,7 +68,10 @@ struct init_run {
     struct buf tokenizer; /* with the music tokens */
     uint32_t first;       /* of their ids */
     size_t added;
-    struct model *model;
+    struct model *model;         /* random, or NULL */
+    struct extension *extension; /* of --base */
+    const struct model_config *config;
+    enum dtype dtype; /* in the file */
 };
 
 static enum status
@@ -171,78 +178,116 @@ set_config(struct model_config *c, const struct init_run *r, struct err *err)
 static enum status
 make_model(struct init_run *r, struct err *err)
 {
-    struct model *base = NULL;
+    const struct options *o = r->o;
     struct model_config c;
     enum status st;
 
-    if (r->o->base == NULL) {
-        if ((st = set_config(&c, r, err)) == OK && (st = model_new(&r->model, &c, err)) == OK)
-            init_random(r->model, r->seed, r->o->std);
-        return st;
+    r->dtype = dtypes[o->dtype];
+    if (o->base == NULL) {
+        if ((st = set_config(&c, r, err)) != OK || (st = model_new(&r->model, &c, err)) != OK)
+            return st;
+        init_random(r->model, r->seed, o->std);
+        r->config = &r->model->config;
+        r->dtype = r->dtype == DTYPE_OTHER ? DTYPE_F32 : r->dtype;
+        return OK;
     }
-    if ((st = model_load(&base, r->o->base, err)) == OK)
-        st = init_extend(&r->model, base, r->first, r->added, r->seed, r->o->init == HEWITT ? COVARIANCE : 0, err);
-    model_free(base);
-    return st;
+    st = init_extend(
+        &r->extension, o->base, r->first, r->added, r->seed, o->init == HEWITT ? COVARIANCE : 0, r->dtype, err);
+    if (st != OK)
+        return st;
+    r->config = &r->extension->config;
+    r->dtype = r->extension->dtype;
+    return OK;
 }
 
 /* ---- the folder: built beside, renamed ---- */
 
+/* tokenizer_config.json of a random model; one with a base has what the base has. */
 static enum status
-write_tokenizer(const struct init_run *r, const char *dir, struct err *err)
+write_tokenizer_config(const struct init_run *r, const char *dir, struct err *err)
 {
-    static const char *const carried[] = {"tokenizer_config.json", "special_tokens_map.json"};
+    const struct model_config *c = r->config;
     struct buf text = {0};
     struct bpe *bpe = NULL;
-    enum status st = folder_write(dir, "tokenizer.json", r->tokenizer.p, r->tokenizer.n, err);
+    enum status st = bpe_load(&bpe, dir, err);
 
-    if (st == OK && r->o->base == NULL) {
-        const struct model_config *c = &r->model->config;
-
-        if ((st = bpe_load(&bpe, dir, err)) == OK &&
-            (st = config_tokenizer_json(&text, c, bpe_token_text(bpe, (uint32_t)c->bos),
-                 bpe_token_text(bpe, c->n_eos > 0 ? (uint32_t)c->eos[c->n_eos - 1] : BPE_NONE), err)) == OK)
-            st = folder_write(dir, carried[0], text.p, text.n, err);
-    } else
-        for (size_t i = 0; st == OK && i < sizeof carried / sizeof *carried; i++)
-            st = folder_carry(dir, r->o->base, carried[i], err);
+    if (st == OK && (st = config_tokenizer_json(&text, c, bpe_token_text(bpe, (uint32_t)c->bos),
+                         bpe_token_text(bpe, c->n_eos > 0 ? (uint32_t)c->eos[c->n_eos - 1] : BPE_NONE), err)) == OK)
+        st = folder_write(dir, "tokenizer_config.json", text.p, text.n, err);
     bpe_free(bpe);
     buf_free(&text);
     return st;
+}
+
+static uint64_t
+shard_bytes(const struct init_run *r)
+{
+    return (uint64_t)r->o->shard_size * 1000000;
+}
+
+static enum status
+write_weights(const struct init_run *r, const char *dir, struct err *err)
+{
+    const struct extension *x = r->extension;
+    enum status st;
+
+    if (x == NULL)
+        return model_save_as(
+            dir, r->config, r->model->params, &(struct save_options){r->dtype, shard_bytes(r), NULL}, err);
+    st = weights_write(dir, x->tensor, x->n_tensors, shard_bytes(r), err);
+    return st == OK ? config_save(dir, r->config, r->o->base, r->dtype, err) : st;
 }
 
 static enum status
 write_folder(const struct init_run *r, const char *dir, struct err *err)
 {
     struct buf text = {0};
-    enum status st;
+    enum status st = folder_write(dir, "tokenizer.json", r->tokenizer.p, r->tokenizer.n, err);
 
-    if ((st = write_tokenizer(r, dir, err)) == OK &&
-        (st = config_generation_json(&text, &r->model->config, err)) == OK &&
-        (st = folder_write(dir, "generation_config.json", text.p, text.n, err)) == OK)
-        st = model_save(dir, &r->model->config, r->model->params, err);
+    if (st == OK)
+        st = r->o->base == NULL ? write_tokenizer_config(r, dir, err) : folder_carry_rest(dir, r->o->base, err);
+    if (st == OK && !folder_has(dir, "generation_config.json") &&
+        (st = config_generation_json(&text, r->config, err)) == OK)
+        st = folder_write(dir, "generation_config.json", text.p, text.n, err);
+    if (st == OK)
+        st = write_weights(r, dir, err);
     buf_free(&text);
+    return st;
+}
+
+static enum status
+forget_or_keep_one(const char *dir, const char *name, bool keep, struct err *err)
+{
+    struct buf path = {0};
+    enum status st = buf_printf(&path, err, "%s%s%s%c", dir, *name == 0 ? "" : "/", name, 0);
+
+    if (st == OK && keep)
+        cli_keep(path.p);
+    else if (st == OK)
+        st = cli_temporary(path.p, err);
+    buf_free(&path);
     return st;
 }
 
 /* Everything that may lie in the folder, so that a failure or a signal leaves none of it. */
 static enum status
-forget_or_keep(const char *dir, bool keep, struct err *err)
+forget_or_keep(const char *dir, const struct init_run *r, bool keep, struct err *err)
 {
-    static const char *const names[] = {"", "/tokenizer.json", "/tokenizer_config.json", "/special_tokens_map.json",
-        "/generation_config.json", "/model.safetensors", "/config.json"};
+    static const char *const names[] = {"", "config.json", "model.safetensors.index.json"};
+    size_t shards = r->extension == NULL
+                        ? params_shards(r->model->params, r->dtype, shard_bytes(r))
+                        : weights_shards(r->extension->tensor, r->extension->n_tensors, shard_bytes(r));
     enum status st = OK;
 
-    for (size_t i = 0; st == OK && i < sizeof names / sizeof *names; i++) {
-        struct buf path = {0};
+    for (size_t i = 0; st == OK && i < sizeof names / sizeof *names; i++)
+        st = forget_or_keep_one(dir, names[i], keep, err);
+    for (size_t i = 0; st == OK && folder_files[i] != NULL; i++)
+        st = forget_or_keep_one(dir, folder_files[i], keep, err);
+    for (size_t i = 0; st == OK && i < shards; i++) {
+        char name[SHARD_NAME];
 
-        if ((st = buf_printf(&path, err, "%s%s%c", dir, names[i], 0)) == OK) {
-            if (keep)
-                cli_keep(path.p);
-            else
-                st = cli_temporary(path.p, err);
-        }
-        buf_free(&path);
+        weights_shard_name(name, i, shards);
+        st = forget_or_keep_one(dir, name, keep, err);
     }
     return st;
 }
@@ -260,11 +305,11 @@ save(const struct init_run *r, struct err *err)
         return st;
     if (mkdir(dir.p, 0777) != 0)
         st = err_errno(err, NOCREATE, "%s", dir.p);
-    else if ((st = forget_or_keep(dir.p, false, err)) == OK && (st = write_folder(r, dir.p, err)) == OK) {
+    else if ((st = forget_or_keep(dir.p, r, false, err)) == OK && (st = write_folder(r, dir.p, err)) == OK) {
         if (rename(dir.p, r->o->output) != 0)
             st = err_errno(err, NOCREATE, "%s", r->o->output);
         else
-            st = forget_or_keep(dir.p, true, err);
+            st = forget_or_keep(dir.p, r, true, err);
     }
     buf_free(&dir);
     return st;
@@ -283,9 +328,10 @@ main(int argc, char **argv)
     cli_must(add_tokens(&r, &err), &err);
     cli_must(make_model(&r, &err), &err);
     cli_must(save(&r, &err), &err);
-    stage_tally(s, "parameters", r.model->params->count);
-    stage_tally(s, "vocabulary", r.model->config.V);
+    stage_tally(s, "parameters", params_count(r.config));
+    stage_tally(s, "vocabulary", r.config->V);
     buf_free(&r.tokenizer);
     model_free(r.model);
+    extension_free(r.extension);
     return stage_finish(s);
 }

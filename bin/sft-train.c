@@ -9,9 +9,9 @@
 struct options {
     const char *model, *save, *checkpoint, *train;
     struct opt_list centroids;
-    int64_t batch, batch_tokens, checkpoint_every, steps, valid_every, valid_max, warmup;
+    int64_t batch, batch_tokens, checkpoint_every, shard_size, steps, valid_every, valid_max, warmup;
     double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
-    int decay, moments, precision;
+    int decay, dtype, moments, precision;
     bool checkpointing, resume;
 };
 
@@ -40,16 +40,18 @@ static const struct opt table[] = {
         0, "checkpointing", struct options, checkpointing, "compute activations twice: less memory, a third slower"),
     OPT_REAL(0, "clip", struct options, clip, "R", "1", 0, 1e30, "largest norm of the gradient; 0 for any"),
     OPT_ENUM(0, "decay", struct options, decay, "cosine", "cosine|linear|constant", "how the rate falls to 0"),
+    OPT_ENUM(0, "dtype", struct options, dtype, "f32", "f32|bf16|f16", "of the weights in --save"),
     OPT_REAL(0, "epochs", struct options, epochs, "R", "1", 1e-6, 1e6, "passes over the training examples"),
     OPT_REAL(0, "lambda", struct options, lambda, "R", "0.1", 0, 1e6, "weight of the self-similarity loss"),
     OPT_REAL(0, "mix", struct options, mix, "R", "0.5", 0, 1, "share of conversations in a batch"),
     OPT_NEED('m', "model", struct options, model, "DIR", "the model to start from"),
     OPT_ENUM(0, "moments", struct options, moments, "f32", "f32|bf16", "of AdamW, in memory"),
-    OPT_ENUM(
-        0, "precision", struct options, precision, "f32", "f32|bf16|auto", "of products; sums and weights stay float32"),
+    OPT_ENUM(0, "precision", struct options, precision, "f32", "f32|bf16|auto",
+        "of products; sums and weights stay float32"),
     OPT_REAL(0, "rate", struct options, rate, "R", "1e-4", 0, 10, "largest learning rate"),
     OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
+    OPT_INT(0, "shard-size", struct options, shard_size, "MB", "5000", 1, 1 << 30, "largest file of weights in --save"),
     OPT_INT(0, "steps", struct options, steps, "N", "0", 0, INT64_MAX, "steps, in place of --epochs"),
     OPT_STR(0, "train", struct options, train, "WHAT", "all", "all, new-rows, or lora:R: the rank of adapters"),
     OPT_INT(0, "valid-every", struct options, valid_every, "N", "100", 1, INT64_MAX, "steps between validations"),
@@ -73,74 +75,6 @@ static const struct program program = {
     .uses = STAGE_SEED | STAGE_THREADS,
     .about = num_about,
 };
-
-/* Cosines between centroids: they are scaled to length 1, then a matrix times itself. */
-static enum status
-cosines(struct selfsim_target *t, const struct codebooks *books, size_t m, const size_t *live, struct err *err)
-{
-    size_t K = t->K, dim = books->dim[m];
-    float *u = calloc(K * dim + 1, sizeof *u);
-
-    if (u == NULL || (t->cosine = calloc(K * K, sizeof *t->cosine)) == NULL) {
-        free(u);
-        return err_memory(err);
-    }
-    for (size_t i = 0; i < K; i++) {
-        memcpy(u + i * dim, books->v[m] + live[i] * dim, dim * sizeof *u);
-        (void)vec_unit(u + i * dim, dim); /* a centroid at the origin is similar to nothing */
-    }
-    mat_mul(t->cosine, K, u, dim, false, u, dim, true, K, K, dim, 1, 0);
-    free(u);
-    return OK;
-}
-
-/* The live codes of modality m and their tokens. */
-static enum status
-target_make(
-    struct selfsim_target *t, const struct codebooks *books, size_t m, const char *dir, size_t V, struct err *err)
-{
-    size_t k = books->k[m], *live = calloc(k, sizeof *live);
-    struct str *name = calloc(k, sizeof *name);
-    char(*text)[32] = calloc(k, sizeof *text);
-    enum status st = OK;
-
-    if (live == NULL || name == NULL || text == NULL || (t->id = calloc(k, sizeof *t->id)) == NULL)
-        st = err_memory(err);
-    for (size_t i = 0; st == OK && i < k; i++)
-        if (books->count[m][i] > 0) {
-            live[t->K] = i;
-            name[t->K] = (struct str){text[t->K], token_name(text[t->K], (enum modality)m, (int32_t)i)};
-            t->K++;
-        }
-    if (st == OK)
-        st = added_tokens_find(t->id, dir, name, t->K, err);
-    for (size_t i = 0; st == OK && i < t->K; i++)
-        if ((size_t)t->id[i] >= V)
-            st = err_set(err, DATA, "%s/tokenizer.json: %s is not in the model's vocabulary of %zu", dir, text[i], V);
-    if (st == OK && t->K > 0)
-        st = cosines(t, books, m, live, err);
-    free(live);
-    free(name);
-    free(text);
-    return st;
-}
-
-/* Targets of all modalities that have centroids; *n of them. */
-static enum status
-targets_load(struct selfsim_target target[MODALITIES], size_t *n, const struct options *o, size_t V, struct err *err)
-{
-    struct codebooks *books = NULL;
-    enum status st = OK;
-
-    *n = 0;
-    if (o->centroids.n > 0)
-        st = codebooks_load(&books, o->centroids.item, o->centroids.n, err);
-    for (size_t m = 0; st == OK && books != NULL && m < MODALITIES; m++)
-        if (books->k[m] > 0)
-            st = target_make(&target[(*n)++], books, m, o->model, V, err);
-    codebooks_free(books);
-    return st;
-}
 
 static struct sft_options
 run_options(const struct run *r, uint64_t seed)
@@ -307,13 +241,20 @@ train(struct sft *t, struct stage *s, const struct run *r, struct err *err)
 static enum status
 carry(const char *to, const char *from, struct err *err)
 {
-    static const char *const name[] = {
-        "tokenizer.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json"};
     enum status st = OK;
 
-    for (size_t i = 0; st == OK && i < sizeof name / sizeof *name; i++)
-        st = folder_carry(to, from, name[i], err);
+    for (size_t i = 0; st == OK && folder_files[i] != NULL; i++)
+        st = folder_carry(to, from, folder_files[i], err);
     return st;
+}
+
+static enum status
+save_model(const struct options *o, const struct model_config *c, const struct params *p, struct err *err)
+{
+    static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
+    struct save_options so = {.dtype = dtypes[o->dtype], .shard = (uint64_t)o->shard_size * 1000000, .like = o->model};
+
+    return model_save_as(o->save, c, p, &so, err);
 }
 
 /* Refuses to write over what is read, and finds out before the work whether the folder can be written. */
@@ -362,7 +303,7 @@ save(uint64_t *step, const struct sft *t, const struct run *r, struct err *err)
     } else
         st = kept_load(&p, r->prefix.p, *step, c, err);
     if (st == OK)
-        st = model_save(r->o->save, c, p, err);
+        st = save_model(r->o, c, p, err);
     if (p != r->m->params)
         params_free(p);
     return st == OK && r->o->checkpoint == NULL ? kept_forget(r->prefix.p, UINT64_MAX, err) : st;
@@ -378,17 +319,15 @@ run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
     size_t n;
     enum status st;
 
-    if ((st = prepare_folder(r->o, d, err)) == OK && (st = targets_load(target, &n, r->o, r->m->config.V, err)) == OK &&
+    if ((st = prepare_folder(r->o, d, err)) == OK &&
+        (st = selfsim_targets(target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) == OK &&
         (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK && (st = begin(t, r, err)) == OK &&
         (st = train(t, s, r, err)) == OK && (st = save(&step, t, r, err)) == OK) {
         stage_tally(s, "steps", sft_step_count(t));
         stage_tally(s, "kept", step);
     }
     sft_free(t);
-    for (size_t i = 0; i < MODALITIES; i++) {
-        free(target[i].id);
-        free(target[i].cosine);
-    }
+    selfsim_targets_fini(target);
     return st;
 }
 

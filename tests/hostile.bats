@@ -118,4 +118,9 @@ hostile='\xdd\xff\xff\xff\xff
         [ "$output" = "$count inputs" ]
     run -0 "$BUILD/fuzz/replay_json" "$ROOT"/tests/records/*.json in/*.mp
     run -0 "$BUILD/fuzz/replay_schema" "$ROOT"/schemas/*.json "$ROOT"/tests/records/*.json
+    # Each cut and each flipped bit of a small file of tensors, of an index and of a config.json.
+    for f in "$ROOT"/tests/fuzz/checkpoint/*; do
+        run -0 "$BUILD/fuzz/replay_checkpoint" --cut --flip "$f"
+        [ "$output" = "$(($(stat -c %s "$f") * 9 + 1)) inputs" ]
+    done
 }

@@ -88,6 +88,97 @@ plain_base() {
         END {exit bad || i != v + 6}'
 }
 
+# halves FILE: its numbers as bfloat16, read and written as hexadecimal
+halves() {
+    od -An -v -tx2 -w2 "$1" | tr -d ' '
+}
+
+@test "model-init: a base of bfloat16 in shards keeps its type and its bytes; other types are rounded to the nearest" {
+    v=$(plain_base --untied --dtype bf16)
+    rm -r model
+    jq -e '.torch_dtype == "bfloat16"' base/config.json
+    model-init --base base --clusters 2 -o model
+    jq -e --argjson v $((v + 12)) '.torch_dtype == "bfloat16" and .vocab_size == $v' model/config.json
+    for t in model.embed_tokens.weight lm_head.weight; do
+        cmp -n $((v * 32 * 2)) <(rows base/model.safetensors $t) <(rows model/model.safetensors $t)
+    done
+    cmp <(rows base/model.safetensors model.layers.0.self_attn.k_proj.weight) <(rows model/model.safetensors model.layers.0.self_attn.k_proj.weight)
+    # float32 has the upper half of each number from bfloat16, and comes back to it.
+    model-init --base base --clusters 2 --dtype f32 -o wide
+    rows wide/model.safetensors model.norm.weight >wide.f32
+    rows base/model.safetensors model.norm.weight >base.bf16
+    cmp <(halves wide.f32 | sed -n 'n;p') <(halves base.bf16)
+    # The new rows of wide are rounded, those of model were drawn alike and rounded at once: the same.
+    model-init --base base --clusters 2 --dtype f16 -o half
+    jq -e '.torch_dtype == "float16"' half/config.json
+    paste <(rows half/model.safetensors model.embed_tokens.weight | od -An -v -tx2 -w2) \
+        <(rows wide/model.safetensors model.embed_tokens.weight | od -An -v -tf4 -w4) | awk '
+        function half(h, s, e, f) {
+            s = h >= 32768 ? -1 : 1; h %= 32768; e = int(h / 1024); f = h % 1024
+            return s * (e == 0 ? f * 2^-24 : (1 + f / 1024) * 2^(e - 15))
+        }
+        function hex(t, i, n) { for (i = 1; i <= length(t); i++) n = n * 16 + index("123456789abcdef", substr(t, i, 1)); return n }
+        { d = half(hex($1)) - $2; a = $2 < 0 ? -$2 : $2; if (d < 0) d = -d; if (d > a * 2^-11 + 2^-25) bad = 1; n++ }
+        END { exit bad || n == 0 }'
+}
+
+@test "model-init: shards are read and written, and hold what one file holds" {
+    tiny_model 600 --hidden 128
+    one=model/model.safetensors
+    mv model one
+    tiny_model 600 --hidden 128 --shard-size 1
+    [ ! -e "$one" ]
+    jq -e '(.weight_map | length) == 20 and ([.weight_map[]] | unique | length) == 3
+        and .metadata.total_size > 1e6' model/model.safetensors.index.json
+    jq -r '.weight_map | to_entries[] | "\(.key) \(.value)"' model/model.safetensors.index.json | while read -r t file; do
+        cmp <(rows "model/$file" "$t") <(rows one/model.safetensors "$t")
+    done
+    for m in one model; do
+        cp tokenizer.json $m
+        model-init --base $m --clusters 3 -o "$m.more"
+    done
+    diff -r one.more model.more
+    cp model/model-00001-of-00003.safetensors model/model-00002-of-00003.safetensors
+    run -65 --separate-stderr model-init --base model --clusters 3 -o bad
+    [[ $stderr == *"model.safetensors.index.json: tensor "*" is in model-0000"*", but in another file by the weight_map" ]]
+    rm model/model-00002-of-00003.safetensors
+    run -66 --separate-stderr model-init --base model --clusters 3 -o bad
+    [ ! -e bad ]
+}
+
+@test "model-init: what a base has besides goes along: keys of config.json, and the files that transformers reads" {
+    plain_base
+    rm -r model
+    jq '. + {transformers_version: "4.45.0", extra: {deep: [1, 2.5, "x", null]}, initializer_range: 0.5}' base/config.json >c
+    mv c base/config.json
+    echo '{"temperature": 0.6}' >base/generation_config.json
+    for f in special_tokens_map.json chat_template.jinja LICENSE.txt; do echo "$f" >"base/$f"; done
+    echo other >base/pytorch_model.bin
+    model-init --base base --clusters 1 -o model
+    diff <(jq -S 'del(.vocab_size)' base/config.json) <(jq -S 'del(.vocab_size)' model/config.json)
+    jq -e '.vocab_size' model/config.json
+    for f in special_tokens_map.json chat_template.jinja LICENSE.txt generation_config.json tokenizer_config.json; do
+        cmp "base/$f" "model/$f"
+    done
+    [ ! -e model/pytorch_model.bin ]
+}
+
+@test "model-init: a base with a number that is not finite, or that does not fit the type, is 65 and leaves nothing" {
+    plain_base
+    n=$(od -An -tu8 -N8 base/model.safetensors | tr -d ' ')
+    # The last number of the file, of the last norm.
+    printf '\0\0\xc0\x7f' | dd of=base/model.safetensors bs=1 seek=$(($(stat -c %s base/model.safetensors) - 4)) conv=notrunc status=none
+    run -65 --separate-stderr model-init --base base --clusters 1 -o new
+    [[ $stderr == *"base/model.safetensors: tensor model.norm.weight: element 31 is not finite" ]]
+    printf '\0\0\x80\x4f' | dd of=base/model.safetensors bs=1 seek=$(($(stat -c %s base/model.safetensors) - 4)) conv=notrunc status=none
+    run -65 --separate-stderr model-init --base base --clusters 1 --dtype f16 -o new
+    [[ $stderr == *"model.norm.weight has a number that is too large for F16" ]]
+    printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n' >base/model.safetensors
+    run -65 --separate-stderr model-init --base base --clusters 1 -o new
+    [[ $stderr == "model-init: base/model.safetensors: a Git LFS pointer in place of the file: "* ]]
+    [ "$(echo ./*new*)" = "./*new*" ]
+}
+
 @test "model-init: --config gives sizes, options override them" {
     tiny_model 2
     mv model first

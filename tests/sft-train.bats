@@ -69,6 +69,22 @@ setup() {
     [ ! -e log.mp ] && [ ! -e out/model.safetensors ]
 }
 
+@test "sft-train: what is saved has the type asked for, the keys of the starting folder's config.json and its files" {
+    jq '. + {extra: [1, "x"], torch_dtype: "bfloat16"}' base/config.json >c && mv c base/config.json
+    echo template >base/chat_template.jinja
+    for t in f32 bf16 f16; do
+        sft-train --model base --save "out.$t" --steps 2 --batch 4 --dtype "$t" -o log.mp ex.mp 2>/dev/null
+        cmp base/chat_template.jinja "out.$t/chat_template.jinja"
+    done
+    jq -se '(map(.torch_dtype) == ["bfloat16", "float32", "bfloat16", "float16"])
+        and (map(del(.torch_dtype, .architectures)) | unique | length) == 1' \
+        base/config.json out.*32/config.json out.bf16/config.json out.f16/config.json
+    # bfloat16 is float32 rounded: the upper half of each number, or one more.
+    tail -c 16 out.bf16/model.safetensors | od -An -v -tu2 -w2 >bf16
+    tail -c 32 out.f32/model.safetensors | od -An -v -tu4 -w4 >f32
+    paste bf16 f32 | awk '{h = int($2 / 65536); r = $2 % 65536; if (r > 32768 || (r == 32768 && h % 2)) h++; bad += h != $1} END {exit bad > 0 || NR != 8}'
+}
+
 @test "sft-train: one example is enough, and one batch is learnt to a loss below 0.05" {
     examples 1 | jq -c '.split = "train"' | json2mp -o one.mp
     run -0 --separate-stderr sft-train --model base --save out --steps 300 --rate 0.02 --decay constant --weight-decay 0 -o log.mp one.mp

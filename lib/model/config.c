@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json of a Llama in the form of Hugging Face transformers (LlamaConfig): read with its defaults, bounded, and
- * written so that transformers and llama.cpp's converter read it.
+ * config.json of a Llama in the form of Hugging Face transformers (LlamaConfig): read with its defaults, and bounded.
  *
- * Read are the keys that change the arithmetic; biases, another activation or another rotary scaling than llama3's are
- * refused, since to ignore them would give a wrong model without a word.
+ * Read are the keys that change the arithmetic; those that would change it in a way that is not built here (biases,
+ * another activation, a window, quantized weights, another rotary scaling than llama3's) are refused by name, since to
+ * ignore them would give a wrong model without a word.
  */
 #include <math.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/safetensors.h"
 
 #define CONFIG_MAX_BYTES ((size_t)1 << 20)
 
@@ -32,6 +32,7 @@ get_size(size_t *out, struct json o, const char *key, size_t otherwise, size_t l
     return OK;
 }
 
+/* otherwise: what a key that is not there stands for; NAN: it must be there. */
 static enum status
 get_real(double *out, struct json o, const char *key, double otherwise, double lo, double hi, struct err *err)
 {
@@ -39,7 +40,7 @@ get_real(double *out, struct json o, const char *key, double otherwise, double l
 
     *out = otherwise;
     if (!json_get(&v, o, key) || json_type(v) == JSON_NULL)
-        return OK;
+        return isnan(otherwise) ? err_set(err, DATA, "%s: missing", key) : OK;
     if (json_type(v) != JSON_F64 && json_type(v) != JSON_I64 && json_type(v) != JSON_U64)
         return err_set(err, DATA, "%s: expected a number", key);
     *out = json_f64(v);
@@ -82,7 +83,30 @@ must_be_false(struct json o, const char *key, struct err *err)
 
     if (get_bool(&on, o, key, err) != OK)
         return DATA;
-    return on ? err_set(err, DATA, "%s: biases are not part of this architecture", key) : OK;
+    return on ? err_set(err, DATA, "%s: not supported", key) : OK;
+}
+
+/* What would change the arithmetic and is not built. */
+static enum status
+check_plain(struct json o, struct err *err)
+{
+    static const char *const absent[] = {"quantization_config", "sliding_window"};
+    struct json v;
+    size_t parts;
+    double part;
+
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        if (json_get(&v, o, absent[i]) && json_type(v) != JSON_NULL)
+            return err_set(err, DATA, "%s: not supported", absent[i]);
+    if (must_be(o, "model_type", "llama", err) != OK || must_be(o, "hidden_act", "silu", err) != OK ||
+        must_be_false(o, "attention_bias", err) != OK || must_be_false(o, "mlp_bias", err) != OK ||
+        must_be_false(o, "use_sliding_window", err) != OK ||
+        get_size(&parts, o, "pretraining_tp", 1, 0, SIZE_MAX, err) != OK ||
+        get_real(&part, o, "partial_rotary_factor", 1, -1e300, 1e300, err) != OK)
+        return DATA;
+    if (parts > 1)
+        return err_set(err, DATA, "pretraining_tp: products in %zu parts are not supported", parts);
+    return part == 1 ? OK : err_set(err, DATA, "partial_rotary_factor: %g is not supported", part);
 }
 
 static enum status
@@ -145,10 +169,10 @@ get_rope(struct model_config *c, struct json o, struct err *err)
     if (!str_eq(name, STR("llama3")))
         return err_set(err, DATA, "rope_scaling: rope_type: expected \"llama3\" or \"default\"");
     c->rope_scaled = true;
-    if (get_real(&c->rope_factor, s, "factor", 8, 1, 1e6, err) != OK ||
-        get_real(&c->rope_low, s, "low_freq_factor", 1, 1e-6, 1e6, err) != OK ||
-        get_real(&c->rope_high, s, "high_freq_factor", 4, 1e-6, 1e6, err) != OK ||
-        get_size(&c->rope_original, s, "original_max_position_embeddings", 8192, 1, MODEL_MAX_POSITIONS, err) != OK)
+    if (get_real(&c->rope_factor, s, "factor", (double)NAN, 1, 1e6, err) != OK ||
+        get_real(&c->rope_low, s, "low_freq_factor", (double)NAN, 1e-6, 1e6, err) != OK ||
+        get_real(&c->rope_high, s, "high_freq_factor", (double)NAN, 1e-6, 1e6, err) != OK ||
+        get_size(&c->rope_original, s, "original_max_position_embeddings", 0, 1, MODEL_MAX_POSITIONS, err) != OK)
         return err_context(err, "rope_scaling");
     if (!(c->rope_low < c->rope_high))
         return err_set(err, DATA, "rope_scaling: low_freq_factor is not below high_freq_factor");
@@ -183,14 +207,14 @@ config_parse(struct model_config *c, struct json o, struct err *err)
     memset(c, 0, sizeof *c);
     if (json_type(o) != JSON_OBJECT)
         return err_set(err, DATA, "expected an object");
-    if (must_be(o, "model_type", "llama", err) != OK || must_be(o, "hidden_act", "silu", err) != OK ||
-        must_be_false(o, "attention_bias", err) != OK || must_be_false(o, "mlp_bias", err) != OK)
-        return DATA;
-    if (get_shape(c, o, err) != OK || get_rope(c, o, err) != OK || get_tokens(c, o, err) != OK)
+    if (check_plain(o, err) != OK || get_shape(c, o, err) != OK || get_rope(c, o, err) != OK ||
+        get_tokens(c, o, err) != OK)
         return DATA;
     if (get_real(&c->norm_eps, o, "rms_norm_eps", 1e-6, 1e-12, 1, err) != OK)
         return DATA;
-    return get_bool(&c->tied, o, "tie_word_embeddings", err);
+    if (get_bool(&c->tied, o, "tie_word_embeddings", err) != OK)
+        return DATA;
+    return keys_once(o, err);
 }
 
 enum status
@@ -219,105 +243,4 @@ config_load(struct model_config *out, const char *dir, struct err *err)
         st = config_read(out, path.p, err);
     buf_free(&path);
     return st;
-}
-
-/* ---- writing ---- */
-
-static enum status
-add_real(struct buf *b, const char *key, double value, struct err *err)
-{
-    char number[32];
-    int n = (int)json_number_f64(number, value);
-
-    return buf_printf(b, err, "  \"%s\": %.*s,\n", key, n, number);
-}
-
-static enum status
-add_rope(struct buf *b, const struct model_config *c, struct err *err)
-{
-    char factor[32], low[32], high[32];
-    int f, l, h;
-    enum status st;
-
-    if (!c->rope_scaled)
-        return buf_printf(b, err, "  \"rope_scaling\": null,\n");
-    f = (int)json_number_f64(factor, c->rope_factor);
-    l = (int)json_number_f64(low, c->rope_low);
-    h = (int)json_number_f64(high, c->rope_high);
-    st = buf_printf(
-        b, err, "  \"rope_scaling\": {\n    \"factor\": %.*s,\n    \"high_freq_factor\": %.*s,\n", f, factor, h, high);
-    if (st == OK)
-        st = buf_printf(b, err,
-            "    \"low_freq_factor\": %.*s,\n    \"original_max_position_embeddings\": %zu,\n"
-            "    \"rope_type\": \"llama3\"\n  },\n",
-            l, low, c->rope_original);
-    return st;
-}
-
-/* The ids as one number, or an array of several; null for none. */
-static enum status
-add_tokens(struct buf *b, const char *key, const int32_t *id, size_t n, struct err *err)
-{
-    enum status st = buf_printf(b, err, "  \"%s\": %s", key, n == 0 ? "null" : n == 1 ? "" : "[");
-
-    for (size_t i = 0; st == OK && i < n; i++)
-        st = buf_printf(b, err, "%s%d", i == 0 ? "" : ", ", id[i]);
-    return st == OK ? buf_printf(b, err, "%s,\n", n > 1 ? "]" : "") : st;
-}
-
-enum status
-config_json(struct buf *b, const struct model_config *c, struct err *err)
-{
-    enum status st;
-
-    if ((st = buf_printf(b, err,
-             "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"attention_bias\": false,\n"
-             "  \"attention_dropout\": 0.0,\n")) != OK ||
-        (st = add_tokens(b, "bos_token_id", &c->bos, c->bos >= 0, err)) != OK ||
-        (st = add_tokens(b, "eos_token_id", c->eos, c->n_eos, err)) != OK ||
-        (st = buf_printf(b, err,
-             "  \"head_dim\": %zu,\n  \"hidden_act\": \"silu\",\n  \"hidden_size\": %zu,\n"
-             "  \"initializer_range\": 0.02,\n  \"intermediate_size\": %zu,\n  \"max_position_embeddings\": %zu,\n"
-             "  \"mlp_bias\": false,\n  \"model_type\": \"llama\",\n  \"num_attention_heads\": %zu,\n"
-             "  \"num_hidden_layers\": %zu,\n  \"num_key_value_heads\": %zu,\n  \"pretraining_tp\": 1,\n",
-             c->E, c->D, c->F, c->max_positions, c->H, c->L, c->G)) != OK ||
-        (st = add_real(b, "rms_norm_eps", c->norm_eps, err)) != OK || (st = add_rope(b, c, err)) != OK ||
-        (st = add_real(b, "rope_theta", c->rope_theta, err)) != OK)
-        return st;
-    return buf_printf(b, err,
-        "  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\",\n  \"use_cache\": true,\n  \"vocab_size\": "
-        "%zu\n}\n",
-        c->tied ? "true" : "false", c->V);
-}
-
-enum status
-config_generation_json(struct buf *b, const struct model_config *c, struct err *err)
-{
-    enum status st = buf_printf(b, err, "{\n");
-
-    if (st == OK && c->bos >= 0)
-        st = buf_printf(b, err, "  \"bos_token_id\": %d,\n", (int)c->bos);
-    for (size_t i = 0; st == OK && i < c->n_eos; i++)
-        st = buf_printf(
-            b, err, "%s%d%s", i == 0 ? "  \"eos_token_id\": [" : ", ", (int)c->eos[i], i + 1 == c->n_eos ? "],\n" : "");
-    if (st == OK)
-        st = buf_printf(b, err, "  \"do_sample\": true,\n  \"temperature\": 1.0,\n  \"top_p\": 0.9\n}\n");
-    return st;
-}
-
-enum status
-config_tokenizer_json(struct buf *b, const struct model_config *c, struct str bos, struct str eos, struct err *err)
-{
-    enum status st = buf_printf(b, err, "{\n");
-
-    if (st == OK && bos.n > 0)
-        st = buf_printf(b, err, "  \"bos_token\": \"%.*s\",\n", (int)bos.n, bos.p);
-    if (st == OK)
-        st = buf_printf(b, err, "  \"clean_up_tokenization_spaces\": false,\n");
-    if (st == OK && eos.n > 0)
-        st = buf_printf(b, err, "  \"eos_token\": \"%.*s\",\n", (int)eos.n, eos.p);
-    return st != OK ? st
-                    : buf_printf(b, err,
-                          "  \"model_max_length\": %zu,\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n",
-                          c->max_positions);
 }

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "model/model.h"
-#include "model/safetensors.h"
 
 #define MARK ".best-"
 
@@ -77,15 +76,15 @@ kept_forget(const char *prefix, uint64_t step, struct err *err)
 enum status
 kept_check(const char *prefix, uint64_t step, const struct model_config *c, struct err *err)
 {
-    struct safetensors *f = NULL;
+    struct weights *w = NULL;
     struct buf path = {0};
     enum status st = path_of(&path, prefix, step, err);
 
-    if (st == OK && (st = safetensors_open(&f, path.p, err)) == NOINPUT)
+    if (st == OK && (st = weights_open_file(&w, path.p, err)) == NOINPUT)
         st = err_set(err, DATA, "%s: the weights that the interrupted run kept are not there", path.p);
-    if (st == OK && safetensors_bytes(f) != params_count(c) * sizeof(float))
+    if (st == OK && weights_bytes(w) != params_count(c) * sizeof(float))
         st = err_set(err, DATA, "%s: not of this model's size", path.p);
-    safetensors_close(f);
+    weights_close(w);
     buf_free(&path);
     return st;
 }

@@ -8,10 +8,25 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "music/music.h"
 #include "num/num.h"
 #include "stream/stream.h"
 
-/* ---- config.json (config.c) ---- */
+/* ---- the floats of files (dtype.c) ---- */
+
+enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_OTHER };
+/* Bytes of a number; its name in safetensors, "BF16"; and back: DTYPE_OTHER for any other name. */
+size_t dtype_size(enum dtype t);
+const char *dtype_name(enum dtype t);
+enum dtype dtype_of(struct str name);
+/* n numbers that lie at from, aligned to nothing, as float32: exact. Returns the index of the first that is not finite;
+ * n if all are. */
+size_t dtype_to_f32(float *out, const void *from, size_t n, enum dtype t);
+/* The reverse, rounded to the nearest, ties to even; out is aligned to nothing. Returns the index of the first that is
+ * not finite as t, n if all are. */
+size_t dtype_from_f32(void *out, const float *x, size_t n, enum dtype t);
+
+/* ---- config.json (config.c, configout.c) ---- */
 
 #define MODEL_MAX_EOS 8
 /* The largest sizes that are read; their products are checked besides. */
@@ -41,6 +56,10 @@ enum status config_read(struct model_config *out, const char *path, struct err *
 enum status config_parse(struct model_config *out, struct json object, struct err *err);
 /* Appends c as config.json of transformers. */
 enum status config_json(struct buf *out, const struct model_config *c, struct err *err);
+/* Appends text, a config.json of the same model, with c's vocabulary size and the type t of its weights in place of its
+ * own; every other key stays. */
+enum status config_json_like(
+    struct buf *out, struct str text, const struct model_config *c, enum dtype t, struct err *err);
 /* Appends the generation_config.json that goes with it. */
 enum status config_generation_json(struct buf *out, const struct model_config *c, struct err *err);
 /* The same for tokenizer_config.json, without which transformers guesses the tokenizer's class from the architecture.
@@ -48,7 +67,72 @@ enum status config_generation_json(struct buf *out, const struct model_config *c
 enum status config_tokenizer_json(
     struct buf *out, const struct model_config *c, struct str bos, struct str eos, struct err *err);
 
-/* ---- parameters (params.c, safetensors.c, load.c) ---- */
+/* ---- tensors where they lie (weights.c, shards.c, safetensors.c) ---- */
+
+#define WEIGHT_MAX_DIMS 8
+struct weight {
+    const char *name, *file; /* file: within the folder */
+    const char *type;        /* as the file names it */
+    enum dtype dtype;        /* DTYPE_OTHER: no float that is read here */
+    size_t dims, dim[WEIGHT_MAX_DIMS];
+    size_t count, bytes;
+    const unsigned char *p; /* aligned to nothing: read numbers by memcpy, or by dtype_to_f32 */
+};
+/*
+ * The tensors of a model folder, mapped and read-only: model.safetensors, or the shards of its index. The files must
+ * not be cut off as long as they are open (SIGBUS). NOINPUT, IO; DATA for anything that is not as it should be: see
+ * safetensors.h; an index that leads out of the folder, or does not say what the shards hold.
+ */
+struct weights;
+enum status weights_open(struct weights **out, const char *dir, struct err *err);
+/* The same of one file of any name. */
+enum status weights_open_file(struct weights **out, const char *path, struct err *err);
+void weights_close(struct weights *w);
+/* The files; the bytes of all data; and all tensors, *n of them, in the order of their names. */
+size_t weights_files(const struct weights *w);
+uint64_t weights_bytes(const struct weights *w);
+const struct weight *weights_all(size_t *n, const struct weights *w);
+/* One of them; NULL if it is not there. It lives until weights_close, as all its pointers do. */
+const struct weight *weights_find(const struct weights *w, const char *name);
+/* One that must be there, of floats, and of that shape (cols 0: a vector of rows): DATA. */
+enum status weights_get(
+    const struct weight **out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
+/* DATA if one of t's numbers is not finite. */
+enum status weights_check(const struct weights *w, const struct weight *t, struct err *err);
+/* One by weights_get as rows * cols float32 into out, by all threads: DATA, too, for a number that is not finite. */
+enum status weights_read(
+    float *out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
+
+/* ---- tensors out (safewrite.c) ---- */
+
+/* Numbers of a tensor to be written, where they lie: aligned to nothing. */
+struct piece {
+    const void *p;
+    enum dtype dtype;
+    size_t count;
+};
+#define PIECES 3
+/* A tensor is what its pieces hold, one behind the other. */
+struct saved {
+    const char *name;
+    enum dtype dtype;  /* in the file */
+    size_t rows, cols; /* cols 0: a vector of rows */
+    size_t n;
+    struct piece piece[PIECES];
+};
+#define SHARD_BYTES UINT64_C(5000000000) /* the largest file, as transformers has it */
+#define SHARD_NAME 64
+/*
+ * Writes DIR/model.safetensors; or, where that would have more than shard bytes of data (a tensor alone may have more),
+ * shards and their index. What another model left there is removed. Each file is whole or absent. Bytes of a piece that
+ * has the file's type stay as they are. DATA where a number is too large for its type.
+ */
+enum status weights_write(const char *dir, const struct saved *t, size_t n, uint64_t shard, struct err *err);
+/* How many files that makes, and the name of the i-th of n. */
+size_t weights_shards(const struct saved *t, size_t n, uint64_t shard);
+void weights_shard_name(char out[SHARD_NAME], size_t i, size_t n);
+
+/* ---- parameters (params.c, load.c, save.c) ---- */
 
 /* One of them, by the name that Hugging Face files give it. */
 struct tensor {
@@ -98,6 +182,8 @@ struct params {
 };
 /* How many there are; SIZE_MAX if no size_t can tell. */
 size_t params_count(const struct model_config *c);
+/* Names and shapes alone, p NULL, as struct params has them; the caller frees the list. */
+enum status params_list(struct tensor **out, size_t *n, const struct model_config *c, struct err *err);
 /* Zeroed parameters of that shape (also used for gradients), with adapters of that rank. */
 enum status params_new(struct params **out, const struct model_config *c, size_t rank, struct err *err);
 void params_free(struct params *p);
@@ -118,18 +204,31 @@ struct model {
     struct model_config config;
     struct params *params;
 };
-/* The tensors of a model.safetensors of that shape; and written: float32, canonical, whole or not at all. */
+/* Those of one file of that shape; and written: float32, canonical, whole or not at all. */
 enum status params_read(struct params **out, const struct model_config *c, const char *path, struct err *err);
 enum status params_write(const char *path, const struct params *p, struct err *err);
 
 /* A model with zeroed parameters. */
 enum status model_new(struct model **out, const struct model_config *c, struct err *err);
-/* Reads a Hugging Face folder (config.json, model.safetensors) whose tensors are float32, float16 or bfloat16. */
+/* Reads a Hugging Face folder (config.json; model.safetensors, or shards) whose tensors are float32, float16 or
+ * bfloat16. Where the head is tied, a head in the files is not looked at, as in transformers. */
 enum status model_load(struct model **out, const char *dir, struct err *err);
 void model_free(struct model *m);
-/* Writes DIR/model.safetensors, then DIR/config.json; makes DIR if it is not there (not its parents). A tied head is
- * written once, as the embedding. Each file is whole or absent. */
+struct save_options {
+    enum dtype dtype;
+    uint64_t shard;   /* weights_write */
+    const char *like; /* a folder whose config.json has keys that are to stay, or NULL */
+};
+/* Writes the weights, then DIR/config.json; makes DIR if it is not there (not its parents). A tied head is written
+ * once, as the embedding. Each file is whole or absent. */
+enum status model_save_as(const char *dir, const struct model_config *c, const struct params *p,
+    const struct save_options *o, struct err *err);
+/* How many files of weights that makes; 0 without memory. */
+size_t params_shards(const struct params *p, enum dtype t, uint64_t shard);
+/* model_save_as float32, in the sizes of transformers, with a config.json of our own. */
 enum status model_save(const char *dir, const struct model_config *c, const struct params *p, struct err *err);
+/* config.json alone, for weights of type t. */
+enum status config_save(const char *dir, const struct model_config *c, const char *like, enum dtype t, struct err *err);
 
 /* ---- forward (layers.c, transformer.c) ---- */
 
@@ -200,7 +299,16 @@ struct selfsim_target {
     size_t K;
     int32_t *id;
     float *cosine;
+    enum modality modality;
 };
+
+/*
+ * Those of the modalities that have centroids in the files, *n of them, their tokens found in DIR/tokenizer.json and
+ * below V; target is zeroed before, and freed by selfsim_targets_fini whatever comes of it. modality: see music.h.
+ */
+enum status selfsim_targets(struct selfsim_target target[MODALITIES], size_t *n, const struct opt_list *files,
+    const char *dir, size_t V, struct err *err);
+void selfsim_targets_fini(struct selfsim_target target[MODALITIES]);
 
 /* A line of the log. */
 struct sft_log {
@@ -262,15 +370,27 @@ enum status kept_load(
  */
 void init_random(struct model *m, uint64_t seed, double std);
 /*
- * A copy of base with n tokens behind its vocabulary of first tokens. Their rows of embedding and head are drawn from
- * the normal distribution with the mean of the first rows and their covariance times scale (Hewitt 2021); all others
- * are base's, to the byte. The embedding keeps its rows if it has more than first + n. DATA if it has fewer than first;
- * SYSTEM.
+ * The model of a folder with n tokens behind its vocabulary of first tokens, as tensors to be written. New rows of
+ * embedding and head are drawn from the normal distribution with the mean of the first rows and their covariance times
+ * scale (Hewitt 2021); all others lie in the folder's files, which stay open. The embedding keeps its rows if it has
+ * more than first + n.
  */
-enum status init_extend(
-    struct model **out, const struct model *base, size_t first, size_t n, uint64_t seed, double scale, struct err *err);
+struct extension {
+    struct weights *base;
+    struct model_config base_config, config; /* as it was, and with the new tokens */
+    size_t first, n, n_tensors;
+    float *embed, *head;  /* (n, D) new rows; head is NULL where it is tied */
+    struct tensor *table; /* names and shapes as they were */
+    struct saved *tensor; /* (n_tensors) what is to be written, borrowed from all of these */
+    enum dtype dtype;     /* of the embedding there */
+};
+/* dtype: what all tensors are written as; DTYPE_OTHER: each as it is. NOINPUT, IO, SYSTEM; DATA for a folder that is
+ * none, a number that is not finite, and an embedding with fewer rows than first. */
+enum status init_extend(struct extension **out, const char *dir, size_t first, size_t n, uint64_t seed, double scale,
+    enum dtype dtype, struct err *err);
+void extension_free(struct extension *x);
 
-/* ---- files of a folder (load.c) ---- */
+/* ---- files of a folder (folder.c) ---- */
 
 #define FOLDER_FILE_MAX ((size_t)256 << 20)
 /* Makes dir; fine if it is there. NOCREATE. */
@@ -282,6 +402,37 @@ bool folder_has(const char *dir, const char *name);
 bool folder_same(const char *a, const char *b);
 /* Copies NAME between folders; OK without a copy if it is not in from. */
 enum status folder_carry(const char *to, const char *from, const char *name, struct err *err);
+/* Names of all that is carried from model to model besides configuration and weights; NULL behind the last. */
+extern const char *const folder_files[];
+/* Carries those that are in from and not in to. */
+enum status folder_carry_rest(const char *to, const char *from, struct err *err);
+
+/* ---- for llama.cpp (export.c, gguf.c, ggufvocab.c) ---- */
+
+enum gguf_as { GGUF_AS_IT_IS, GGUF_AS_F32, GGUF_AS_F16, GGUF_AS_BF16, GGUF_AS_Q8 };
+/*
+ * Writes the model and tokenizer of folder DIR as one GGUF file, whole or not at all. Matrices get the type of as (float32
+ * where a row is not whole blocks of Q8_0), vectors are float32. add_bos: a text begins with c's first token. NOINPUT,
+ * NOCREATE, IO, SYSTEM; DATA for a number that is not finite, or a tokenizer that llama.cpp does not know.
+ */
+enum status model_export_gguf(const char *path, const char *dir, const struct model_config *c, const struct weights *w,
+    enum gguf_as as, bool add_bos, struct err *err);
+
+/* ---- looking at a model (info.c) ---- */
+
+#define CHECKSUM 65 /* SHA-256 as text, with the terminator */
+/*
+ * SHA-256 of the bytes of each tensor, in the order of weights_all; and of all of them, which does not depend on how
+ * they are dealt to files: that of the lines "NAME TYPE [ROWS,COLS] CHECKSUM", in that order. SYSTEM.
+ */
+enum status weights_checksums(char (*each)[CHECKSUM], char all[CHECKSUM], const struct weights *w, struct err *err);
+/*
+ * Over all pairs of t's tokens: the mean absolute difference between the cosine of two embeddings and that of what they
+ * stand for, which is the self-similarity loss; and the correlation of the two. 0 where there are no pairs, or nothing
+ * varies. SYSTEM, DATA.
+ */
+enum status selfsim_measure(double *difference, double *correlation, const struct selfsim_target *t,
+    const struct weights *w, const struct model_config *c, struct err *err);
 
 /* ---- decoding (decode.c, prefill.c, attend.c) ----
  *

@@ -1,45 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * safetensors (Hugging Face, format description in the README of huggingface/safetensors): reading float32, float16 and
- * bfloat16 from hostile files, writing float32.
+ * safetensors (Hugging Face, format description in the README of huggingface/safetensors): the header of a hostile
+ * file, and its tensors where they lie.
  *
- * Stricter than that description: what it calls "no holes" and "no duplicate keys" is checked, types are only looked at
- * where a tensor is read. Time is one pass over the data, memory the header (at most 100 MB, as the reference reader
- * allows) and 1 MiB. Numbers are little-endian in the file and, on every machine that this project is built for, in
- * memory.
+ * Stricter than that description: what it calls "no holes" and "no duplicate keys" is checked, keys within a tensor's
+ * entry included. Memory is the header (at most 100 MB, as the reference reader allows); of the data nothing is touched
+ * here. Numbers are little-endian in the file and, on every machine that this project is built for, in memory.
  */
 #include "model/safetensors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HEADER_MAX ((uint64_t)100 << 20)
-#define MAX_DIMS 8
-#define CHUNK ((size_t)1 << 18) /* numbers converted at a time */
+#define LFS "version https://git-lfs"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are copied as they lie in the file");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are taken as they lie in the file");
 
-static const struct dtype {
+static const struct {
     const char *name;
     size_t size;
-} dtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1},
+} types[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1},
     {"U16", 2}, {"U32", 4}, {"U64", 8}, {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
 
+/* A tensor, and the range of its bytes behind the header. */
 struct entry {
+    struct weight w;
     char *name;
-    size_t dtype;
-    size_t dims, dim[MAX_DIMS];
-    uint64_t begin, end; /* bytes, from the first behind the header */
+    uint64_t begin, end;
 };
 
 struct safetensors {
-    char *path;
-    FILE *file;
-    uint64_t data, bytes; /* where the data begins, and its size */
+    const unsigned char *map; /* the file */
+    size_t size;
+    bool mapped;   /* by us */
+    uint64_t data; /* where the data begins */
     struct entry *entry;
+    struct weight *weight; /* those of entry */
     size_t n;
 };
 
@@ -101,25 +104,27 @@ get_dims(struct entry *e, struct json o, struct err *err)
     for (struct json_iter it = json_iter(v); json_next(&it);) {
         uint64_t x;
 
-        if (e->dims == MAX_DIMS)
-            return err_set(err, DATA, "shape: expected at most %d dimensions", MAX_DIMS);
+        if (e->w.dims == WEIGHT_MAX_DIMS)
+            return err_set(err, DATA, "shape: expected at most %d dimensions", WEIGHT_MAX_DIMS);
         if (!get_u64(&x, it.value))
             return err_set(err, DATA, "shape: expected whole numbers");
-        e->dim[e->dims++] = (size_t)x;
+        e->w.dim[e->w.dims++] = (size_t)x;
     }
     return OK;
 }
 
 static enum status
-get_dtype(struct entry *e, struct json o, struct err *err)
+get_dtype(struct entry *e, size_t *size, struct json o, struct err *err)
 {
     struct json v;
 
     if (!json_get(&v, o, "dtype") || json_type(v) != JSON_STRING)
         return err_set(err, DATA, "dtype: expected a string");
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (str_eq(json_str(v), str_of(dtypes[i].name))) {
-            e->dtype = i;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (str_eq(json_str(v), str_of(types[i].name))) {
+            e->w.type = types[i].name;
+            e->w.dtype = dtype_of(json_str(v));
+            *size = types[i].size;
             return OK;
         }
     return err_set(err, DATA, "dtype: %.*s is not known", (int)json_str(v).n, json_str(v).p);
@@ -128,18 +133,23 @@ get_dtype(struct entry *e, struct json o, struct err *err)
 static enum status
 get_entry(struct entry *e, struct json o, struct err *err)
 {
-    size_t bytes;
+    size_t size = 0, count = 1, bytes;
+    enum status st;
 
     if (json_type(o) != JSON_OBJECT)
         return err_set(err, DATA, "expected an object");
-    if (get_dtype(e, o, err) != OK || get_dims(e, o, err) != OK || get_offsets(e, o, err) != OK)
-        return DATA;
-    bytes = dtypes[e->dtype].size;
-    for (size_t i = 0; i < e->dims; i++)
-        if (!size_mul(&bytes, bytes, e->dim[i]))
+    if ((st = keys_once(o, err)) != OK || (st = get_dtype(e, &size, o, err)) != OK ||
+        (st = get_dims(e, o, err)) != OK || (st = get_offsets(e, o, err)) != OK)
+        return st;
+    for (size_t i = 0; i < e->w.dims; i++)
+        if (!size_mul(&count, count, e->w.dim[i]))
             return err_set(err, DATA, "shape: too large");
+    if (!size_mul(&bytes, count, size))
+        return err_set(err, DATA, "shape: too large");
     if (bytes != e->end - e->begin)
         return err_set(err, DATA, "its shape has %zu bytes, its data_offsets %" PRIu64, bytes, e->end - e->begin);
+    e->w.count = count;
+    e->w.bytes = bytes;
     return OK;
 }
 
@@ -147,14 +157,19 @@ static enum status
 get_entries(struct safetensors *f, struct json root, struct err *err)
 {
     size_t n = json_size(root);
+    bool about = false;
 
     if ((f->entry = calloc(n + 1, sizeof *f->entry)) == NULL)
         return err_memory(err);
     for (struct json_iter it = json_iter(root); json_next(&it);) {
         struct entry *e = &f->entry[f->n];
 
-        if (str_eq(it.key, STR("__metadata__")))
+        if (str_eq(it.key, STR("__metadata__"))) {
+            if (about)
+                return err_set(err, DATA, "__metadata__: comes twice");
+            about = true;
             continue;
+        }
         if (memchr(it.key.p, 0, it.key.n) != NULL)
             return err_set(err, DATA, "a tensor's name contains the byte 0");
         if ((e->name = strndup(it.key.p, it.key.n)) == NULL)
@@ -169,9 +184,9 @@ get_entries(struct safetensors *f, struct json root, struct err *err)
 /* Ranges follow each other from 0 to size without hole or overlap; names are distinct. Leaves entries in order of
  * name. */
 static enum status
-check_entries(struct safetensors *f, uint64_t size, struct err *err)
+check_entries(struct safetensors *f, struct err *err)
 {
-    uint64_t at = 0;
+    uint64_t at = 0, size = f->size - f->data;
 
     qsort(f->entry, f->n, sizeof *f->entry, by_begin);
     for (size_t i = 0; i < f->n; at = f->entry[i++].end)
@@ -187,50 +202,70 @@ check_entries(struct safetensors *f, uint64_t size, struct err *err)
     return OK;
 }
 
+/* The checked entries become what others see. */
 static enum status
-read_bytes(void *out, size_t n, struct safetensors *f, struct err *err)
+place(struct safetensors *f, struct err *err)
 {
-    if (fread(out, 1, n, f->file) == n)
-        return OK;
-    if (ferror(f->file))
-        return err_errno(err, IO, "read");
-    return err_set(err, DATA, "the file ends early");
+    if ((f->weight = calloc(f->n + 1, sizeof *f->weight)) == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < f->n; i++) {
+        f->weight[i] = f->entry[i].w;
+        f->weight[i].name = f->entry[i].name;
+        f->weight[i].p = f->map + f->data + f->entry[i].begin;
+    }
+    return OK;
 }
 
 static enum status
 read_header(struct safetensors *f, struct err *err)
 {
     struct json_parser *parser = NULL;
-    unsigned char length[8];
     uint64_t n = 0;
-    struct stat sb;
     struct json root;
-    char *text = NULL;
     enum status st;
 
-    if (fstat(fileno(f->file), &sb) != 0)
-        return err_errno(err, IO, "stat");
-    if (!S_ISREG(sb.st_mode))
-        return err_set(err, DATA, "not a regular file");
-    if ((st = read_bytes(length, sizeof length, f, err)) != OK)
-        return st;
+    if (f->size >= sizeof LFS - 1 && memcmp(f->map, LFS, sizeof LFS - 1) == 0)
+        return err_set(err, DATA, "a Git LFS pointer in place of the file: \"git lfs pull\" fetches it");
+    if (f->size < 8)
+        return err_set(err, DATA, "the file ends early: expected tensors, got %zu bytes", f->size);
     for (size_t i = 0; i < 8; i++)
-        n |= (uint64_t)length[i] << (8 * i);
-    if (n < 2 || n > HEADER_MAX || n > (uint64_t)sb.st_size - 8)
-        return err_set(err, DATA, "a header of %" PRIu64 " bytes in a file of %jd", n, (intmax_t)sb.st_size);
+        n |= (uint64_t)f->map[i] << (8 * i);
+    if (n < 2 || n > HEADER_MAX || n > f->size - 8)
+        return err_set(err, DATA, "a header of %" PRIu64 " bytes in a file of %zu", n, f->size);
     f->data = n + 8;
-    f->bytes = (uint64_t)sb.st_size - f->data;
-    if ((text = malloc(n)) == NULL)
-        return err_memory(err);
-    if ((st = read_bytes(text, n, f, err)) == OK && (st = json_parser_new(&parser, err)) == OK &&
-        (st = json_parse(&root, parser, text, n, err)) == OK) {
+    if ((st = json_parser_new(&parser, err)) == OK &&
+        (st = json_parse(&root, parser, (const char *)f->map + 8, n, err)) == OK) {
         if (json_type(root) != JSON_OBJECT)
             st = err_set(err, DATA, "header: expected an object");
-        else if ((st = get_entries(f, root, err)) == OK)
-            st = check_entries(f, f->bytes, err);
+        else if ((st = get_entries(f, root, err)) == OK && (st = check_entries(f, err)) == OK)
+            st = place(f, err);
     }
     json_parser_free(parser);
-    free(text);
+    return st;
+}
+
+static enum status
+map_file(struct safetensors *f, const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat sb;
+    enum status st = OK;
+    void *p = NULL;
+
+    if (fd < 0)
+        return err_errno(err, NOINPUT, "%s", path);
+    if (fstat(fd, &sb) != 0)
+        st = err_errno(err, IO, "%s: stat", path);
+    else if (!S_ISREG(sb.st_mode))
+        st = err_set(err, DATA, "%s: not a regular file", path);
+    else if (sb.st_size > 0 && (p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+        st = err_errno(err, IO, "%s: map", path);
+    if (st == OK && p != NULL) {
+        f->map = p;
+        f->size = (size_t)sb.st_size;
+        f->mapped = true;
+    }
+    (void)close(fd); /* only read from; the mapping stays */
     return st;
 }
 
@@ -241,13 +276,30 @@ safetensors_open(struct safetensors **out, const char *path, struct err *err)
     enum status st;
 
     *out = NULL;
-    if (f == NULL || (f->path = strdup(path)) == NULL)
-        st = err_memory(err);
-    else if ((f->file = fopen(path, "rb")) == NULL)
-        st = err_errno(err, NOINPUT, "%s", path);
-    else if ((st = read_header(f, err)) != OK)
+    if (f == NULL)
+        return err_memory(err);
+    if ((st = map_file(f, path, err)) == OK && (st = read_header(f, err)) != OK)
         (void)err_context(err, "%s", path);
     if (st != OK) {
+        safetensors_close(f);
+        return st;
+    }
+    *out = f;
+    return OK;
+}
+
+enum status
+safetensors_parse(struct safetensors **out, const void *bytes, size_t n, struct err *err)
+{
+    struct safetensors *f = calloc(1, sizeof *f);
+    enum status st;
+
+    *out = NULL;
+    if (f == NULL)
+        return err_memory(err);
+    f->map = bytes;
+    f->size = n;
+    if ((st = read_header(f, err)) != OK) {
         safetensors_close(f);
         return st;
     }
@@ -263,169 +315,21 @@ safetensors_close(struct safetensors *f)
     for (size_t i = 0; i < f->n; i++)
         free(f->entry[i].name);
     free(f->entry);
-    free(f->path);
-    if (f->file != NULL)
-        (void)fclose(f->file); /* only read from */
+    free(f->weight);
+    if (f->mapped)
+        (void)munmap((void *)(uintptr_t)f->map, f->size);
     free(f);
-}
-
-/* ---- tensors in ---- */
-
-static const struct entry *
-find(const struct safetensors *f, const char *name)
-{
-    size_t lo = 0, hi = f->n;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = strcmp(f->entry[mid].name, name);
-
-        if (c == 0)
-            return &f->entry[mid];
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return NULL;
 }
 
 uint64_t
 safetensors_bytes(const struct safetensors *f)
 {
-    return f->bytes;
+    return f->size - f->data;
 }
 
-/* IEEE 754 binary16, subnormals, infinities and NaNs included. */
-static float
-from_f16(uint16_t h)
+const struct weight *
+safetensors_tensors(size_t *n, const struct safetensors *f)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000U) << 16, exponent = (h >> 10) & 0x1FU, fraction = h & 0x3FFU, bits;
-    float x;
-
-    if (exponent == 0) {
-        x = (float)fraction * 0x1p-24F;
-        return sign != 0 ? -x : x;
-    }
-    bits = exponent == 31 ? 0x7F800000U : (exponent + 112) << 23;
-    bits |= sign | fraction << 13;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static float
-from_bf16(uint16_t h)
-{
-    uint32_t bits = (uint32_t)h << 16;
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static enum status
-read_halves(float *out, size_t n, struct safetensors *f, float (*convert)(uint16_t), struct err *err)
-{
-    uint16_t *half = malloc(CHUNK * sizeof *half);
-    enum status st = half == NULL ? err_memory(err) : OK;
-
-    for (size_t i = 0; st == OK && i < n;) {
-        size_t some = n - i < CHUNK ? n - i : CHUNK;
-
-        if ((st = read_bytes(half, some * sizeof *half, f, err)) == OK)
-            for (size_t j = 0; j < some; j++)
-                out[i + j] = convert(half[j]);
-        i += some;
-    }
-    free(half);
-    return st;
-}
-
-static enum status
-read_entry(float *out, struct safetensors *f, const struct entry *e, size_t rows, size_t cols, struct err *err)
-{
-    size_t n = cols == 0 ? rows : rows * cols;
-    const char *type = dtypes[e->dtype].name;
-
-    if (e->dims != (cols == 0 ? 1U : 2U) || e->dim[0] != rows || (cols > 0 && e->dim[1] != cols))
-        return err_set(err, DATA, "expected shape [%zu%s%.0zu], got %zu dimensions, %zu by %zu", rows,
-            cols > 0 ? ", " : "", cols, e->dims, e->dims > 0 ? e->dim[0] : 0, e->dims > 1 ? e->dim[1] : 1);
-    if (fseeko(f->file, (off_t)(f->data + e->begin), SEEK_SET) != 0)
-        return err_errno(err, IO, "seek");
-    if (strcmp(type, "F32") == 0)
-        return read_bytes(out, n * sizeof *out, f, err);
-    if (strcmp(type, "F16") == 0)
-        return read_halves(out, n, f, from_f16, err);
-    if (strcmp(type, "BF16") == 0)
-        return read_halves(out, n, f, from_bf16, err);
-    return err_set(err, DATA, "expected F32, F16 or BF16, got %s", type);
-}
-
-enum status
-safetensors_read(float *out, struct safetensors *f, const char *name, size_t rows, size_t cols, struct err *err)
-{
-    const struct entry *e = find(f, name);
-    enum status st;
-
-    if (e == NULL)
-        st = err_set(err, DATA, "missing");
-    else
-        st = read_entry(out, f, e, rows, cols, err);
-    return st == OK ? OK : err_context(err, "%s: tensor %s", f->path, name);
-}
-
-/* ---- tensors out ---- */
-
-static enum status
-add_header(struct buf *b, const struct tensor *tensor, size_t n, struct err *err)
-{
-    uint64_t at = 0, length;
-    enum status st = buf_printf(b, err, "01234567{\"__metadata__\":{\"format\":\"pt\"}");
-
-    for (size_t i = 0; st == OK && i < n; i++) {
-        const struct tensor *t = &tensor[i];
-        uint64_t bytes = (uint64_t)t->count * sizeof(float);
-
-        st = buf_printf(b, err, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[%zu", t->name, t->rows);
-        if (st == OK && t->cols > 0)
-            st = buf_printf(b, err, ",%zu", t->cols);
-        if (st == OK)
-            st = buf_printf(b, err, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, at + bytes);
-        at += bytes;
-    }
-    if (st == OK)
-        st = buf_printf(b, err, "}");
-    while (st == OK && b->n % 8 != 0)
-        st = buf_printf(b, err, " ");
-    if (st != OK)
-        return st;
-    length = b->n - 8;
-    for (size_t i = 0; i < 8; i++)
-        b->p[i] = (char)(length >> (8 * i) & 0xFFU);
-    return OK;
-}
-
-enum status
-safetensors_write(const char *path, const struct tensor *tensor, size_t n, struct err *err)
-{
-    struct rec_writer *w = NULL;
-    struct buf header = {0};
-    enum status st;
-
-    if ((st = add_header(&header, tensor, n, err)) != OK || (st = rec_create(&w, path, err)) != OK ||
-        (st = rec_raw(w, header.p, header.n, err)) != OK)
-        goto out;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < tensor[i].count; j += CHUNK) {
-            size_t some = tensor[i].count - j < CHUNK ? tensor[i].count - j : CHUNK;
-
-            if ((st = rec_raw(w, tensor[i].p + j, some * sizeof(float), err)) != OK)
-                goto out;
-        }
-    st = rec_commit(w, err);
-    w = NULL;
-out:
-    rec_discard(w);
-    buf_free(&header);
-    return st;
+    *n = f->n;
+    return f->weight;
 }

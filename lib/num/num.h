@@ -139,10 +139,14 @@ enum status mat_eigen(double *A, double *values, size_t n, struct err *err);
 /* ---- a normal distribution like that of given rows (gauss.c) ---- */
 
 struct gauss;
-/* Mean and covariance, the latter times scale (0: none), of n ≥ 1 rows of D finite numbers. SYSTEM, DATA. */
-enum status gauss_fit(struct gauss **out, const float *rows, size_t n, size_t D, double scale, struct err *err);
+/* Copies rows from … from + n - 1, all finite, to out (n, D); called by several threads at once. */
+typedef void gauss_source(float *out, const void *arg, size_t from, size_t n);
+/* Mean and covariance, the latter times scale (0: none), of n ≥ 1 rows of D numbers, each asked for twice. SYSTEM,
+ * DATA. */
+enum status gauss_fit(
+    struct gauss **out, gauss_source *rows, const void *arg, size_t n, size_t D, double scale, struct err *err);
 void gauss_free(struct gauss *g);
-/* One row (D) from it; without a covariance the mean itself. SYSTEM. */
-enum status gauss_draw(float *row, const struct gauss *g, struct rng *r, struct err *err);
+/* n rows (n, D) from it; without a covariance each is the mean itself. Row i is drawn from (seed, stream + i). SYSTEM. */
+enum status gauss_draw(float *rows, const struct gauss *g, size_t n, uint64_t seed, uint64_t stream, struct err *err);
 
 #endif

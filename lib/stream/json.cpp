@@ -36,6 +36,7 @@ namespace {
 
 using simdjson::dom::document;
 
+constexpr char LFS[] = "version https://git-lfs";
 constexpr uint64_t PAYLOAD = (UINT64_C(1) << 56) - 1;
 constexpr size_t COUNT_MAX = 0xffffff; /* the tape counts entries of a container up to here */
 
@@ -124,6 +125,8 @@ explain(simdjson::error_code e, const char *bytes, size_t n, struct err *err)
 {
     if (e == simdjson::MEMALLOC)
         return err_memory(err);
+    if (n > sizeof(LFS) - 1 && std::memcmp(bytes, LFS, sizeof(LFS) - 1) == 0)
+        return err_set(err, DATA, "a Git LFS pointer in place of the file: \"git lfs pull\" fetches it");
     if (e == simdjson::UTF8_ERROR)
         return err_set(err, DATA, "not JSON: byte %zu is not UTF-8", utf8_span(bytes, n));
     return err_set(err, DATA, "not JSON: %s", reason(e));

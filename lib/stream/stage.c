@@ -204,6 +204,12 @@ stage_take(struct stage *s, const char *what)
     return first;
 }
 
+bool
+stage_to_terminal(const struct stage *s)
+{
+    return strcmp(s->o.output, "-") == 0 && isatty(STDOUT_FILENO) == 1;
+}
+
 struct rec_writer *
 stage_out(struct stage *s)
 {

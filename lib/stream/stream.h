@@ -229,10 +229,12 @@ struct json_iter {
 struct json_iter json_iter(struct json array_or_object);
 bool json_next(struct json_iter *it);
 
-/* ---- JSON out (jsonout.c; numbers in json.cpp) ---- */
+/* ---- JSON out (jsonout.c, jsontext.c; numbers in json.cpp) ---- */
 
 /* Appends s as a JSON string with its quotes; DATA (and nothing appended) if it is not UTF-8. */
 enum status json_quote(struct buf *out, struct str s, struct err *err);
+/* Appends v, a line a member, members depth + 1 steps of two blanks from the left; the first line is not moved. */
+enum status json_text(struct buf *out, struct json v, size_t depth, struct err *err);
 /* Shortest text that reads back to the same number; a float64 always has a point or an exponent, a float32 that is
  * whole has none. Writes at most 32 bytes without a terminator and returns how many. x is finite. */
 size_t json_number_f64(char out[32], double x);
@@ -317,6 +319,8 @@ FILE *stage_input(const char **name, struct stage *s);
 /* The same position-labelled end for raw programs: counts one more record in. */
 void stage_count_in(struct stage *s, uint64_t n, uint64_t bytes);
 struct rec_writer *stage_out(struct stage *s);
+/* Whether that is a terminal: for programs whose output is text or records. */
+bool stage_to_terminal(const struct stage *s);
 /*
  * The current record is bad: with --rejects it is set aside there as {reason, file, record, byte, value} and the run
  * goes on; otherwise the program ends with err's status and the position. Statuses other than DATA always end it.

@@ -28,7 +28,8 @@ static const struct model_config config = {.V = 20,
 
 static int32_t first_ids[] = {3, 9, 4, 17}, second_ids[] = {5, 6, 11};
 static float first_cosine[16], second_cosine[9];
-static const struct selfsim_target target[] = {{4, first_ids, first_cosine}, {3, second_ids, second_cosine}};
+static const struct selfsim_target target[] = {
+    {4, first_ids, first_cosine, PLAYLIST}, {3, second_ids, second_cosine, SEMANTIC}};
 
 /* Adds example number i: 25 dialogues, the others playlists; of these every second token is trained, of those every
  * third. */
