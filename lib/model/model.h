@@ -230,7 +230,7 @@ bool folder_same(const char *a, const char *b);
 /* Copies NAME between folders; OK without a copy if it is not in from. */
 enum status folder_carry(const char *to, const char *from, const char *name, struct err *err);
 
-/* ---- decoding (decode.c, prefill.c, attend.c) ----
+/* ---- decoding (decode.c, prefix.c, prefill.c, attend.c) ----
  *
  * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt
  * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
@@ -255,20 +255,36 @@ struct id_span {
     const int32_t *ids;
     size_t n;
 };
-/*
- * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's
- * capacity; what several begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
- */
-enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
-    const struct id_span *prompts, size_t n, struct err *err);
-/* Appends tokens, at least one, to a tail that follows a filled cache. */
+/* Caches that the decoder owns: what a later prompt begins with is copied from them and not computed again, also after
+ * decoder_return, until their memory is wanted (prefix.c). decoder_lend gives an empty one. SYSTEM. */
+enum status decoder_lend(struct cache **out, struct decoder *d, size_t capacity, struct err *err);
+void decoder_return(struct decoder *d, struct cache *a);
+
+/* Tokens, at least one, to be appended to a tail that follows a cache. */
 struct sequence {
     struct cache *cache;
     struct tail *tail;
     struct id_span more;
+    bool each; /* logits are wanted after each token, not after the last alone */
 };
-/* The same for n sequences, those of one cache beside each other: logits (n, V) after the last token of each.
- * SYSTEM. */
+/* What goes through the network together. */
+struct pass {
+    /* Prompts of 1 … max_positions tokens that are below V, into empty caches that have room for them. */
+    size_t n_prompts;
+    struct cache *const *caches;
+    const struct id_span *prompts;
+    /* Those of one cache beside each other; the cache is filled, or a prompt of this pass fills it. */
+    size_t n_seqs;
+    const struct sequence *seqs;
+};
+/*
+ * One pass. What several prompts begin with, and what a cache of the decoder's begins with, is not computed again.
+ * logits (rows, V): one after each prompt, then those of the sequences, in order. SYSTEM.
+ */
+enum status decoder_pass(float *logits, struct decoder *d, const struct pass *pass, struct err *err);
+/* Prompts alone, and sequences alone. */
+enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
+    const struct id_span *prompts, size_t n, struct err *err);
 enum status decoder_extend(float *logits, struct decoder *d, const struct sequence *seqs, size_t n, struct err *err);
 
 /* ---- drawing a token (sample.c) ---- */
