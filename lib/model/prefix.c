@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What prompts begin with, kept from one pass to the next. The turns of a conversation begin with each other, and all
- * prompts of a run with the system message: a decoder keeps the caches that it lent, and a new prompt copies the longest
- * prefix that any of them has.
+ * prompts of a run with the system message: a decoder keeps the caches that it lent, and a new prompt copies the
+ * longest prefix that any of them has.
  *
  * Those that nobody has are let go, the one of least recent use first, when they take more than KEPT_FLOATS together or
  * are more than KEPT_MOST. A copy has the bits of what it is copied from, and these depend on the tokens alone: what is

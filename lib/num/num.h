@@ -84,6 +84,18 @@ void mat_packed_rows(float *Y, const float *X, const float *P, size_t M, size_t 
 void mat_chain(
     float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
+/* ---- quantiles of what was counted (quantile.c) ---- */
+
+/* Numbers, 8 bytes each; all zero is empty. */
+struct quantiles {
+    double *p;
+    size_t n, cap;
+};
+void quantiles_free(struct quantiles *q);
+enum status quantiles_add(struct quantiles *q, double x, struct err *err);
+/* The smallest of them that at least the share of them do not exceed, share in (0, 1]; 0 if there are none. */
+double quantiles_at(struct quantiles *q, double share);
+
 /* ---- eigenvectors (eigen.c) ---- */
 
 /*
