@@ -3,8 +3,8 @@
  * The exact best tracks of a catalogue by the model's own probability: best-first search (Hart, Nilsson, Raphael 1968)
  * over its prefix tree (trie.h).
  *
- * P(tuple) is the product of the probabilities of its tokens and of the end; P(track) = P(tuple) / n for the n tracks of
- * the tuple. An open prefix v has tokens that were scored and others below that were not. No track below it can have
+ * P(tuple) is the product of the probabilities of its tokens and of the end; P(track) = P(tuple) / n for the n tracks
+ * of the tuple. An open prefix v has tokens that were scored and others below that were not. No track below it can have
  * more than its bound, b(v) = P(v) / the smallest n below; nor can the j-th best of them have more than P(v) / j, since
  * all together have P(v) at most.
  *
