@@ -90,8 +90,8 @@ tiny_run() {
     printf 'hello\nmore\n/new\nhello\n' | BUILD="$PWD/fake" bash "$ROOT/pipelines/chat.sh" run >out
     [ "$(grep -cE '^Song [0-7] - ' out)" -eq 3 ]
     [ "$(wc -l <starts)" -eq 1 ]
-    head -c 1000 run/model/model.safetensors >cut
-    mv cut run/model/model.safetensors
+    head -c 1000 run/model/model.safetensors >short
+    mv short run/model/model.safetensors
     run -65 --separate-stderr bash "$ROOT/pipelines/chat.sh" run <<<hello
     [[ $stderr == *"a stage failed"*"model.safetensors"* ]]
 }

@@ -128,10 +128,10 @@ gen_nothing() {
     coproc gen --model model --interactive --samples 2 --max-tokens 7 2>last
     pid=$COPROC_PID
     while read -r prompt; do
-        json2mp <<<"$prompt" >&"${COPROC[1]}" 2>/dev/null
+        json2mp <<<"$prompt" 2>/dev/null 1>&"${COPROC[1]}"
         timeout 10 mp2json --limit 1 <&"${COPROC[0]}" >>answers.json 2>/dev/null
     done < <(mp2json in.mp)
-    exec {COPROC[1]}>&-
+    eval "exec ${COPROC[1]}>&-"
     wait "$pid"
     gen --model model --samples 2 --max-tokens 7 in.mp | mp2json | diff answers.json -
     [ "$(wc -l <answers.json)" -eq 6 ]
