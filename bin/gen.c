@@ -11,17 +11,25 @@
 #include "text/text.h"
 
 struct options {
-    int64_t beams, max_tokens, samples;
-    bool decide, greedy, no_response, plain, unmasked;
-    const char *modality, *model;
+    int64_t beams, max_expand, max_tokens, samples, top;
+    bool decide, greedy, interactive, keep_history, no_response, plain, unmasked;
+    const char *items, *modality, *model;
     double penalty, temperature, top_p;
     int weights; /* enum packing */
 };
 
+#define AHEAD 16 /* records read for each place, so that a long answer does not keep the places empty */
+
 static const struct opt table[] = {
     OPT_INT(0, "beams", struct options, beams, "N", "0", 0, 4096, "candidates by beam search; 0: by sampling"),
+    OPT_STR(0, "constrain", struct options, items, "ITEMS", NULL,
+        "item records: the likeliest of their tuples, by exact search over the catalogue"),
     OPT_FLAG(0, "free", struct options, decide, "the model decides whether to recommend"),
     OPT_FLAG(0, "greedy", struct options, greedy, "take the likeliest token instead of drawing one"),
+    OPT_FLAG(0, "interactive", struct options, interactive, "answer each record before the next is read"),
+    OPT_FLAG(0, "keep-history", struct options, keep_history, "--constrain: tracks of the history, too"),
+    OPT_INT(0, "max-expand", struct options, max_expand, "N", "0", 0, INT64_MAX,
+        "--constrain: expand N prefixes at most, then say exact=false; 0: all it takes"),
     OPT_INT(0, "max-tokens", struct options, max_tokens, "N", "128", 1, 1 << 20, "tokens of the words, at most"),
     OPT_STR(
         0, "modality", struct options, modality, "NAMES", NULL, "modalities of the run, as in a,b,c (all there are)"),
@@ -31,6 +39,7 @@ static const struct opt table[] = {
     OPT_REAL(0, "repetition-penalty", struct options, penalty, "R", "1.0", 0.1, 10, "above 1: repeat less"),
     OPT_INT(0, "samples", struct options, samples, "N", "1", 1, 4096, "candidates by sampling"),
     OPT_REAL(0, "temperature", struct options, temperature, "T", "1.0", 0.01, 100, "below 1: draw more likely tokens"),
+    OPT_INT(0, "top", struct options, top, "N", "100", 1, 1000000, "--constrain: tracks that the candidates must have"),
     OPT_REAL(
         0, "top-p", struct options, top_p, "P", "0.9", 1e-6, 1, "draw from the likeliest tokens with this probability"),
     OPT_FLAG(0, "unmasked", struct options, unmasked, "allow every token: what is no track is marked malformed"),
@@ -45,10 +54,20 @@ static const struct program program = {
     .in = "prompt with ids",
     .out = "generation",
     .examples = "gen --model model --beams 64 --no-response prompts.mp -o generation.mp\n"
+                "gen --model model --constrain items.mp prompts.mp | match --exact --items items.mp -o ranking.mp\n"
                 "gen --model Llama-3.2-1B-Instruct --plain --greedy --max-tokens 20 prompts.mp | mp2json\n",
     .opts = table,
     .uses = STAGE_SEED | STAGE_THREADS,
     .about = num_about,
+};
+
+/* A record on its way. */
+struct job {
+    struct rec *rec;
+    int32_t *ids;
+    uint32_t *dropped;
+    struct request request;
+    struct generation out;
 };
 
 struct gen {
@@ -60,10 +79,16 @@ struct gen {
     struct generate_options go;
     struct music_tokens music;
     struct grammar grammar;
-    size_t batch, n, room;
-    struct rec **rec; /* (batch) */
-    struct request *request;
-    struct generation *out;
+    struct generator *generator;
+    size_t room;
+    struct items *items; /* --constrain: the catalogue, its tuples, and which each track has */
+    struct trie *trie;
+    uint32_t *tuple_of;
+    struct quantiles expansions, ms;
+    uint64_t inexact;
+    /* Records on their way, a ring: those from first on, some of them done, wait for their turn to be written. */
+    struct job *job;
+    size_t window, first, n;
 };
 
 /* ---- what can be refused before the work starts ---- */
@@ -71,12 +96,16 @@ struct gen {
 static enum status
 check_options(const struct options *o, struct err *err)
 {
-    if (o->plain &&
-        (o->beams > 0 || o->decide || o->modality != NULL || o->no_response || o->samples > 1 || o->unmasked))
-        return err_set(
-            err, USAGE, "--plain goes with none of --beams --free --modality --no-response --samples --unmasked");
-    if (o->beams > 0 && o->samples > 1)
-        return err_set(err, USAGE, "--beams and --samples exclude each other");
+    if (o->plain && (o->beams > 0 || o->items != NULL || o->decide || o->modality != NULL || o->no_response ||
+                        o->samples > 1 || o->unmasked))
+        return err_set(err, USAGE,
+            "--plain goes with none of --beams --constrain --free --modality --no-response --samples --unmasked");
+    if ((o->beams > 0) + (o->samples > 1) + (o->items != NULL) > 1)
+        return err_set(err, USAGE, "of --beams, --constrain and --samples each excludes the others");
+    if (o->items != NULL && o->unmasked)
+        return err_set(err, USAGE, "--constrain and --unmasked exclude each other");
+    if (o->items == NULL && (o->max_expand > 0 || o->keep_history))
+        return err_set(err, USAGE, "--keep-history and --max-expand need --constrain");
     if (o->greedy && o->samples > 1)
         return err_set(err, USAGE, "--greedy gives one sample");
     return OK;
@@ -101,6 +130,36 @@ load_tokenizer(struct gen *g, struct err *err)
     return OK;
 }
 
+/* The catalogue as tuples of the model's tokens. */
+static enum status
+load_items(struct gen *g, struct err *err)
+{
+    const char *path = g->o->items;
+    struct tuple *tuple = NULL;
+    enum status st;
+
+    if (path == NULL)
+        return OK;
+    if ((st = items_load(&g->items, path, err)) != OK)
+        return st;
+    if (g->items->n == 0)
+        return err_set(err, DATA, "%s: no tracks to choose from", path);
+    tuple = calloc(g->items->n, sizeof *tuple);
+    g->tuple_of = calloc(g->items->n, sizeof *g->tuple_of);
+    if (tuple == NULL || g->tuple_of == NULL)
+        st = err_memory(err);
+    for (uint32_t i = 0; st == OK && i < g->items->n; i++)
+        if ((st = music_tokens_of(tuple[i].token, &tuple[i].n, &g->music, &g->items->codes[i], err)) == DATA) {
+            struct str id = ids_str(g->items->ids, i);
+
+            (void)err_context(err, "%s: track %.*s", path, id.n > 80 ? 80 : (int)id.n, id.p);
+        }
+    if (st == OK)
+        st = trie_new(&g->trie, g->tuple_of, tuple, g->items->n, err);
+    free(tuple);
+    return st;
+}
+
 static enum status
 start(struct gen *g, struct err *err)
 {
@@ -108,80 +167,86 @@ start(struct gen *g, struct err *err)
     enum status st;
 
     if ((st = check_options(o, err)) != OK || (st = model_load(&g->model, o->model, err)) != OK ||
-        (st = load_tokenizer(g, err)) != OK)
+        (st = load_tokenizer(g, err)) != OK || (st = load_items(g, err)) != OK)
         return st;
     g->go = (struct generate_options){.seed = stage_seed(g->stage),
         .draw = {.temperature = o->temperature, .top_p = o->top_p, .penalty = o->penalty, .greedy = o->greedy},
         .grammar = o->plain ? NULL : &g->grammar,
         .samples = (size_t)o->samples,
         .beams = (size_t)o->beams,
+        .trie = g->trie,
+        .top = (size_t)o->top,
+        .max_expand = (size_t)o->max_expand,
         .max_tokens = o->no_response ? 0 : (size_t)o->max_tokens,
         .masked = !o->unmasked,
         .decide = o->decide};
     if ((g->room = generate_room(g->model, &g->go)) == 0)
         return err_set(
             err, DATA, "%s: a track does not fit into %zu positions", o->model, g->model->config.max_positions);
-    g->batch = generate_batch(g->model, &g->go);
-    g->rec = calloc(g->batch, sizeof *g->rec);
-    g->request = calloc(g->batch, sizeof *g->request);
-    g->out = calloc(g->batch, sizeof *g->out);
-    if (g->rec == NULL || g->request == NULL || g->out == NULL)
-        return err_memory(err);
-    return decoder_new(&g->decoder, g->model, (enum packing)o->weights, err);
-}
-
-/* ---- records ---- */
-
-static enum status
-read_ids(int32_t **out, size_t *n, const struct gen *g, const msgpack_object *map, struct err *err)
-{
-    const msgpack_object *ids;
-    enum status st;
-
-    if ((st = map_array(&ids, map, "ids", err)) != OK)
+    if ((st = decoder_new(&g->decoder, g->model, (enum packing)o->weights, err)) != OK ||
+        (st = generator_new(&g->generator, g->decoder, &g->go, err)) != OK)
         return st;
-    if (ids->via.array.size == 0)
-        return err_set(err, DATA, "ids: expected at least one token");
-    if (ids->via.array.size > g->room)
-        return err_set(err, DATA, "ids: %u tokens, but there is room for %zu in the model's %zu positions",
-            (unsigned)ids->via.array.size, g->room, g->model->config.max_positions);
-    *n = ids->via.array.size;
-    if ((*out = calloc(*n, sizeof **out)) == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < *n; i++) {
-        uint64_t id;
-
-        if ((st = obj_u64(&id, &ids->via.array.ptr[i], "ids", g->model->config.V - 1, err)) != OK)
-            return st;
-        (*out)[i] = (int32_t)id;
-    }
-    return OK;
+    g->window = o->interactive ? 1 : AHEAD * generator_places(g->generator);
+    g->job = calloc(g->window, sizeof *g->job);
+    return g->job == NULL ? err_memory(err) : OK;
 }
 
-/* Puts r into the batch. A prompt to be continued as text may lack an id: then its tokens are its name. */
+/* ---- records in ---- */
+
+static void
+job_free(struct job *job)
+{
+    generation_fini(&job->out);
+    free(job->ids);
+    free(job->dropped);
+    rec_free(job->rec);
+}
+
+/* The tuples of tracks that are in the history. */
+static enum status
+drop_history(struct job *job, const struct gen *g, struct err *err)
+{
+    enum status st = items_history(&job->dropped, &job->request.n_dropped, g->items, &job->rec->map, err);
+
+    for (size_t i = 0; st == OK && i < job->request.n_dropped; i++)
+        job->dropped[i] = g->tuple_of[job->dropped[i]];
+    job->request.dropped = job->dropped;
+    return st;
+}
+
+/* Puts r on its way. A prompt to be continued as text may lack an id: then its tokens are its name. */
 static enum status
 add_record(struct gen *g, const struct rec *r, struct err *err)
 {
+    struct job *job = &g->job[(g->first + g->n) % g->window];
     struct str id = {NULL, 0};
-    int32_t *ids = NULL;
     size_t n = 0;
     enum status st = OK;
 
+    *job = (struct job){0};
     if (!g->o->plain || map_has(&r->map, "query_id"))
         st = map_id(&id, &r->map, "query_id", err);
-    if (st == OK && (st = read_ids(&ids, &n, g, &r->map, err)) == OK)
-        st = rec_keep(&g->rec[g->n], r, err);
-    if (st != OK) {
-        free(ids);
-        return st;
+    if (st == OK && (st = prompt_ids(&job->ids, &n, &r->map, g->room, &g->model->config, err)) == OK)
+        st = rec_keep(&job->rec, r, err);
+    if (st == OK) {
+        if (id.p != NULL)
+            (void)map_id(&id, &job->rec->map, "query_id", NULL); /* as kept */
+        else
+            id = (struct str){(const char *)job->ids, n * sizeof *job->ids};
+        job->request = (struct request){.prompt = {job->ids, n}, .id = id};
+        if (g->items != NULL && !g->o->keep_history)
+            st = drop_history(job, g, err);
     }
-    if (id.p != NULL)
-        (void)map_id(&id, &g->rec[g->n]->map, "query_id", NULL); /* as kept */
+    if (st == OK)
+        st = generator_add(g->generator, &job->request, &job->out, err);
+    if (st == OK)
+        g->n++;
     else
-        id = (struct str){(const char *)ids, n * sizeof *ids};
-    g->request[g->n++] = (struct request){.prompt = {ids, n}, .id = id};
-    return OK;
+        job_free(job);
+    return st;
 }
+
+/* ---- records out ---- */
 
 static void
 put_candidate(struct rec_writer *w, const struct gen *g, const struct candidate *c)
@@ -195,6 +260,8 @@ put_candidate(struct rec_writer *w, const struct gen *g, const struct candidate 
     }
     put_close(w);
     put_f64(w, "logprob", c->logprob < 0 ? c->logprob : 0); /* rounding may leave 1e-9 above */
+    if (g->trie != NULL)
+        put_u64(w, "count", c->tracks);
     if (c->malformed) {
         put_bool(w, "malformed", true);
         put_array(w, "ids");
@@ -228,6 +295,10 @@ write_record(struct gen *g, const struct rec *rec, const struct generation *x, s
     for (size_t i = 0; i < x->n_candidates; i++)
         put_candidate(w, g, &x->candidate[i]);
     put_close(w);
+    if (g->trie != NULL && x->expansions > 0) {
+        put_bool(w, "exact", x->exact);
+        put_u64(w, "expansions", x->expansions);
+    }
     if (!g->o->no_response) {
         if (g->bpe != NULL)
             put_str(w, "response", (struct str){text.p, text.n});
@@ -243,22 +314,37 @@ out:
     return st;
 }
 
+/* Writes what is done and has nothing unwritten before it. */
 static enum status
-run_batch(struct gen *g, struct err *err)
+write_done(struct gen *g, struct err *err)
 {
-    enum status st = generate(g->out, g->decoder, g->request, g->n, &g->go, err);
+    enum status st = OK;
 
-    for (size_t i = 0; i < g->n; i++) {
-        if (st == OK && (st = write_record(g, g->rec[i], &g->out[i], err)) == DATA) {
-            stage_reject_rec(g->stage, g->rec[i], err);
+    for (; st == OK && g->n > 0 && g->job[g->first].out.done; g->n--) {
+        struct job *job = &g->job[g->first];
+
+        if ((st = write_record(g, job->rec, &job->out, err)) == DATA) {
+            stage_reject_rec(g->stage, job->rec, err);
             st = OK;
         }
-        generation_fini(&g->out[i]);
-        free((void *)(uintptr_t)g->request[i].prompt.ids);
-        rec_free(g->rec[i]);
+        if (st == OK && job->out.expansions > 0) {
+            g->inexact += !job->out.exact;
+            if ((st = quantiles_add(&g->expansions, (double)job->out.expansions, err)) == OK)
+                st = quantiles_add(&g->ms, 1000 * job->out.seconds, err);
+        }
+        job_free(job);
+        g->first = (g->first + 1) % g->window;
     }
-    g->n = 0;
+    if (st == OK && g->o->interactive)
+        st = rec_flush(stage_out(g->stage), err);
     return st;
+}
+
+/* Whether another record may be read. */
+static bool
+has_place(const struct gen *g)
+{
+    return g->n < g->window && generator_places(g->generator) > 0;
 }
 
 int
@@ -266,23 +352,35 @@ main(int argc, char **argv)
 {
     struct options o;
     struct gen g = {.o = &o, .stage = stage_start(argc, argv, &program, &o)};
+    struct rec *r = NULL;
     struct err err;
 
     num_init(stage_threads(g.stage));
     cli_must(start(&g, &err), &err);
-    for (struct rec *r; (r = stage_next(g.stage)) != NULL;) {
-        if (add_record(&g, r, &err) != OK)
-            stage_reject(g.stage, &err);
-        if (g.n == g.batch)
-            cli_must(run_batch(&g, &err), &err);
+    do {
+        while (has_place(&g) && (r = stage_next(g.stage)) != NULL)
+            if (add_record(&g, r, &err) != OK)
+                stage_reject(g.stage, &err);
+        cli_must(generator_pass(g.generator, &err), &err);
+        cli_must(write_done(&g, &err), &err);
+    } while (r != NULL || g.n > 0);
+    if (g.trie != NULL) {
+        stage_tally(g.stage, "inexact", g.inexact);
+        stage_tally_real(g.stage, "expansions_median", quantiles_at(&g.expansions, 0.5));
+        stage_tally_real(g.stage, "expansions_p95", quantiles_at(&g.expansions, 0.95));
+        stage_tally_real(g.stage, "ms_median", quantiles_at(&g.ms, 0.5));
+        stage_tally_real(g.stage, "ms_p95", quantiles_at(&g.ms, 0.95));
     }
-    cli_must(run_batch(&g, &err), &err);
+    generator_free(g.generator);
     decoder_free(g.decoder);
     model_free(g.model);
     bpe_free(g.bpe);
     music_tokens_fini(&g.music);
-    free(g.rec);
-    free(g.request);
-    free(g.out);
+    trie_free(g.trie);
+    items_free(g.items);
+    free(g.tuple_of);
+    quantiles_free(&g.expansions);
+    quantiles_free(&g.ms);
+    free(g.job);
     return stage_finish(g.stage);
 }

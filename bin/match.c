@@ -9,11 +9,12 @@
 
 struct options {
     const char *items;
-    bool keep_history;
+    bool exact, keep_history;
     int64_t top;
 };
 
 static const struct opt table[] = {
+    OPT_FLAG(0, "exact", struct options, exact, "exact matches alone, by the probability of each track"),
     OPT_NEED('i', "items", struct options, items, "FILE", "item records: the catalogue"),
     OPT_FLAG(0, "keep-history", struct options, keep_history, "rank the tracks of the history, too"),
     OPT_INT('n', "top", struct options, top, "N", "100", 1, 100000000, "tracks a ranking, at most"),
@@ -27,6 +28,7 @@ static const struct program program = {
     .in = "generation",
     .out = "ranking",
     .examples = "match --items items.mp -o ranking.mp generation.mp\n"
+                "gen --model model --constrain items.mp prompts.mp | match --exact --items items.mp -o ranking.mp\n"
                 "match --items items.mp --top 1 generation.mp | mp2json | jq -r '.tracks[0].track_id'\n",
     .opts = table,
     .uses = STAGE_SEED,
@@ -36,8 +38,8 @@ static const struct program program = {
 struct query {
     struct match_candidate *candidate;
     size_t n, cap;
-    uint32_t *drop;
-    size_t n_drop, cap_drop;
+    uint32_t *drop; /* the tracks of the history, where the record has one */
+    size_t n_drop;
 };
 
 struct ranker {
@@ -98,41 +100,9 @@ read_candidates(struct ranker *k, const msgpack_object *map, struct err *err)
     return OK;
 }
 
-/* The tracks of the history, where the record has one. */
-static enum status
-read_history(struct ranker *k, const msgpack_object *map, struct err *err)
-{
-    struct query *q = &k->query;
-    const msgpack_object *list;
-    struct str role, id;
-    void *room;
-
-    q->n_drop = 0;
-    if (k->o->keep_history || !map_has(map, "history"))
-        return OK;
-    if (map_array(&list, map, "history", err) != OK ||
-        reserve(&room, q->drop, &q->cap_drop, list->via.array.size, sizeof(*q->drop), err) != OK)
-        return err->status;
-    q->drop = room;
-    for (uint32_t i = 0; i < list->via.array.size; i++) {
-        const msgpack_object *turn = &list->via.array.ptr[i];
-
-        if (obj_map(turn, "history", err) != OK || map_str(&role, turn, "role", err) != OK)
-            return err->status == DATA ? err_context(err, "history: %u", i + 1) : err->status;
-        if (!str_eq(role, STR("music")))
-            continue;
-        if (map_str(&id, turn, "content", err) != OK)
-            return err_context(err, "history: %u", i + 1);
-        uint32_t track = ids_find(k->items->ids, id);
-        if (track != IDS_NONE)
-            q->drop[q->n_drop++] = track;
-    }
-    return OK;
-}
-
 /*
  * The whole part of a score is the sum of the weights that agree, 100 for an exact match; the fraction falls with the
- * rank, so that scores fall strictly.
+ * rank, so that scores fall strictly. With --exact it is the logarithm of the track's probability.
  */
 static void
 put_tracks(struct rec_writer *w, const struct ranker *k, size_t n)
@@ -143,7 +113,7 @@ put_tracks(struct rec_writer *w, const struct ranker *k, size_t n)
 
         put_map(w, NULL);
         put_str(w, "track_id", ids_str(k->items->ids, h->track));
-        put_f64(w, "score", (h->exact ? 100 : h->sum) + (double)(n - i) / (double)(n + 1));
+        put_f64(w, "score", k->o->exact ? h->logprob : (h->exact ? 100 : h->sum) + (double)(n - i) / (double)(n + 1));
         put_close(w);
     }
     put_close(w);
@@ -159,10 +129,15 @@ rank(struct ranker *k, const struct rec *r, struct err *err)
     struct str id;
     size_t n;
 
-    if (map_id(&id, &r->map, "query_id", err) != OK || read_candidates(k, &r->map, err) != OK ||
-        read_history(k, &r->map, err) != OK)
+    if (map_id(&id, &r->map, "query_id", err) != OK || read_candidates(k, &r->map, err) != OK)
         return err->status;
-    if (matcher_rank(k->hits, &n, k->top, k->matcher, id, q->candidate, q->n, q->drop, q->n_drop, err) != OK)
+    free(q->drop);
+    q->drop = NULL;
+    q->n_drop = 0;
+    if (!k->o->keep_history && items_history(&q->drop, &q->n_drop, k->items, &r->map, err) != OK)
+        return err->status;
+    if ((k->o->exact ? matcher_exact : matcher_rank)(
+            k->hits, &n, k->top, k->matcher, id, q->candidate, q->n, q->drop, q->n_drop, err) != OK)
         return err->status;
     k->exact += n > 0 && k->hits[0].exact;
     rec_begin(w);

@@ -6,7 +6,7 @@
 #
 # RUN is the folder of a run (build/runs/cpcd) with tracks.mp, items.mp, model/ and clusters.json. A turn is the pipeline
 #   json2mp | dialog-render --prompts --last | tokenize | gen --beams | match
-# over the conversation so far: what was played or rejected is in it and is not proposed again. With --free the model
+# over the conversation so far, in which gen is one process from the first turn to the last: what was played or rejected is in it and is not proposed again. With --free the model
 # decides whether to play something. Lines come from the terminal or from a pipe; /help lists the commands.
 # The same lines and seed give the same conversation.
 set -eu -o pipefail
@@ -93,12 +93,16 @@ add() {
 
 # answer: the next turn, after what the user said; words and track go to the screen and into the conversation.
 answer() {
-    local track words
+    local track words status=0
     json2mp "$tmp/dialog" 2>>"$tmp/log" |
         dialog-render --prompts --last --items "$run/items.mp" 2>>"$tmp/log" |
-        tokenize --tokenizer "$run/model" --context "$context" 2>>"$tmp/log" |
-        gen --model "$run/model" --modality "$modalities" --beams "$beams" --max-tokens 48 --seed "$seed" \
-            "${free[@]}" -o "$tmp/generation" 2>>"$tmp/log" || return
+        tokenize --tokenizer "$run/model" --context "$context" -o "$tmp/prompt" 2>>"$tmp/log" || return
+    cat "$tmp/prompt" 2>>"$tmp/log" 1>&"$ask" || true # if nobody listens, nobody answers either
+    mp2json --limit 1 <&"$hear" 2>>"$tmp/log" | json2mp -o "$tmp/generation" 2>>"$tmp/log" || return
+    if [ ! -s "$tmp/generation" ]; then
+        wait "$gen" || status=$?
+        return "$((status > 0 ? status : 1))"
+    fi
     match --items "$run/items.mp" --top 1 --seed "$seed" -o "$tmp/ranking" "$tmp/generation" 2>>"$tmp/log" || return
     track=$(mp2json "$tmp/ranking" | jq -r '.tracks[0].track_id // ""')
     words=$(mp2json "$tmp/generation" | jq -r '.response // "" | gsub("^\\s+|\\s+$"; "")')
@@ -144,6 +148,13 @@ next_line() {
 
 begin
 : >"$tmp/log"
+coproc {
+    exec gen --model "$run/model" --modality "$modalities" --beams "$beams" --max-tokens 48 --seed "$seed" \
+        "${free[@]}" --interactive 2>>"$tmp/log"
+}
+gen=$COPROC_PID
+# Names of our own: those of bash are gone as soon as the process is. It ends when this shell does.
+exec {ask}>&"${COPROC[1]}" {hear}<&"${COPROC[0]}"
 echo "What would you like to hear? (/help for help)" | say
 while next_line; do
     [[ $line =~ [^[:space:]] ]] || continue

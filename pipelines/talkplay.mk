@@ -179,9 +179,10 @@ $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROID
 comma := ,
 GEN ?= --modality $(subst $() ,$(comma),$(strip $(MODALITIES)))
 BEAMS ?= 100
+CONSTRAIN ?= --max-expand 5000
 RESPONSE_TOKENS ?= 40
 TOP ?= 100
-$(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
+$(foreach o,GEN BEAMS CONSTRAIN RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
 $(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/model.safetensors \
     $(call by,dialog-render,RENDER SEED) $(call by,tokenize,CONTEXT)
 	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
@@ -191,12 +192,16 @@ $(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RE
 	$(gen) --max-tokens $(RESPONSE_TOKENS) $(whole)
 $(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS SEED)
 	$(gen) --beams $(BEAMS) --no-response $(whole)
+$(RUN)/generation.constrain.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(RUN)/items.mp $(call by,gen,GEN CONSTRAIN TOP SEED)
+	$(gen) --constrain $(RUN)/items.mp $(CONSTRAIN) --top $(TOP) --no-response $(whole)
 $(RUN)/generation.unmasked.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN SEED)
 	$(gen) --unmasked --no-response $(whole)
 
 $(RUN)/ranking.paper.mp $(RUN)/ranking.search.mp: $(RUN)/ranking.%.mp: $(RUN)/generation.%.mp $(RUN)/items.mp \
     $(call by,match,TOP SEED)
 	$(parts) $< match --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) $(whole)
+$(RUN)/ranking.constrain.mp: $(RUN)/generation.constrain.mp $(RUN)/items.mp $(call by,match,TOP SEED)
+	$(parts) $< match --exact --items $(RUN)/items.mp --top $(TOP) --seed $(SEED) $(whole)
 
 # ---- what others would have recommended ------------------------------------------------------------
 BM25 ?= --history last
@@ -209,7 +214,7 @@ $(RUN)/ranking.popularity.mp $(RUN)/ranking.random.mp: $(RUN)/ranking.%.mp: $(RU
 	    --seed $(SEED) $(whole)
 
 # ---- figures ---------------------------------------------------------------------------------------
-SYSTEMS := search paper bm25 popularity random
+SYSTEMS := search constrain paper bm25 popularity random
 RANKINGS := $(SYSTEMS:%=$(RUN)/ranking.%.mp)
 $(RUN)/metric.mp: $(RUN)/prompts.mp $(RANKINGS) $(RUN)/generation.unmasked.mp $(RUN)/items.mp $(call by,score,SEED)
 	score --truth $< $(foreach s,$(SYSTEMS),--ranking $(s)=$(RUN)/ranking.$(s).mp) --generation unmasked=$(RUN)/generation.unmasked.mp \
@@ -226,7 +231,7 @@ $(RUN)/clusters.json: $(RUN)/items.mp $(RUN)/tracks.mp $(RUN)/joined.mp $(CENTRO
 ARTIFACTS := $(addprefix $(RUN)/,playlists.mp tracks.mp dialogs.mp frames.mp joined.mp items.mp codebook.mp synth.mp \
     dialogs.train.mp dialogs.test.mp text.mp examples.mp log.mp prompts.mp metric.mp clusters.json \
     report/report.txt) $(EMBEDDINGS) $(CENTROIDS) $(RANKINGS) $(RUN)/generation.paper.mp $(RUN)/generation.search.mp \
-    $(RUN)/generation.unmasked.mp $(if $(BASE),,$(RUN)/tokenizer.json)
+    $(RUN)/generation.constrain.mp $(RUN)/generation.unmasked.mp $(if $(BASE),,$(RUN)/tokenizer.json)
 # (A recipe that says $(MAKE) itself would be run by `make -n` too.)
 dry_run = MAKEFLAGS= $(MAKE) -f pipelines/talkplay.mk --no-print-directory -Bn $(MAKEOVERRIDES) $(RUN)/metric.mp
 $(RUN)/SHA256SUMS: $(ARTIFACTS)

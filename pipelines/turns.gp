@@ -27,8 +27,8 @@ do for [t = 1:last] {
         set xtics add (sprintf("%d\n(%s)", t, count) t)
     }
 }
-name(s) = s eq "search" ? "TalkPlay search" : s eq "paper" ? "TalkPlay paper" : s eq "bm25" ? "BM25" : s
-colour(s) = s eq "search" ? "#2f7ed8" : s eq "paper" ? "#7fb2ea" : s eq "bm25" ? "#d9730d" : s eq "popularity" ? "#3c9d6c" : "#8c8c8c"
+name(s) = s eq "search" ? "TalkPlay search" : s eq "constrain" ? "TalkPlay exact" : s eq "paper" ? "TalkPlay paper" : s eq "bm25" ? "BM25" : s
+colour(s) = s eq "search" ? "#2f7ed8" : s eq "constrain" ? "#1b4f8f" : s eq "paper" ? "#7fb2ea" : s eq "bm25" ? "#d9730d" : s eq "popularity" ? "#3c9d6c" : "#8c8c8c"
 only(s) = sprintf("< awk -F '\\t' '$1 == \"%s\"' turns.tsv", s)
 at(i) = (i - (n + 1) / 2.0) * 0.7 / n
 if (n > 0) {

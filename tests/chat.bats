@@ -79,6 +79,23 @@ tiny_run() {
     [ "$(grep -cE '^Song [0-7] - ' out)" -eq 3 ]
 }
 
+@test "chat: one gen answers all turns, and where it fails the chat ends with its status and words" {
+    tiny_run
+    mkdir stub
+    printf '#!/bin/bash\necho started >>"%s/starts"\nexec "%s/bin/gen" "$@"\n' "$PWD" "$BUILD" >stub/gen
+    chmod +x stub/gen
+    mkdir -p fake/bin
+    ln -s "$BUILD"/bin/* fake/bin/
+    ln -sf "$PWD/stub/gen" fake/bin/gen
+    printf 'hello\nmore\n/new\nhello\n' | BUILD="$PWD/fake" bash "$ROOT/pipelines/chat.sh" run >out
+    [ "$(grep -cE '^Song [0-7] - ' out)" -eq 3 ]
+    [ "$(wc -l <starts)" -eq 1 ]
+    head -c 1000 run/model/model.safetensors >short
+    mv short run/model/model.safetensors
+    run -65 --separate-stderr bash "$ROOT/pipelines/chat.sh" run <<<hello
+    [[ $stderr == *"a stage failed"*"model.safetensors"* ]]
+}
+
 @test "chat: a folder that is no run, and wrong options, are refused" {
     mkdir empty
     run -66 --separate-stderr bash "$ROOT/pipelines/chat.sh" empty

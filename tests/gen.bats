@@ -45,10 +45,115 @@ load tiny-model
     gen --model model --beams 300 --modality audio --no-response in.mp | mp2json | jq -es 'all(.[]; .candidates | length == 2)'
 }
 
+# catalogue N: items.mp, N tracks of up to five codes below 4, many of which share their codes or have the beginning of others'.
+catalogue() {
+    jq -nc --argjson n "$1" 'range($n) | . as $i | {track_id: "t\($i)", codes:
+        ([["playlist", 3], ["semantic", 7], ["metadata", 13], ["lyrics", 29], ["audio", 31]]
+         | map(($i * 7919 / .[1] | floor) as $x | select($x % 5 > 1 or .[0] == "playlist") | {key: .[0], value: ($x % 4)}) | from_entries)}' | mk items.mp
+}
+
+@test "gen: --constrain and match --exact: the tracks of brute force over every block, in its order" {
+    tiny_model 4 --std 0.5
+    catalogue 300
+    prompts 5 in.mp
+    # All 5^5 - 1 blocks, each scored by plain decoding; then P(tuple) / n, best first.
+    gen --model model --beams 3124 --no-response in.mp | mp2json >blocks.json
+    mp2json items.mp | jq -s 'map({track_id, tuple: (.codes | tojson)}) | group_by(.tuple) | map({key: .[0].tuple, value: map(.track_id)}) | from_entries' >tuples.json
+    jq -c --slurpfile t tuples.json '[.candidates[] | $t[0][.codes | tojson] as $who | select($who) | (.logprob - ($who | length | log)) as $score
+        | $who[] | {track_id: ., score: $score}] | sort_by(-.score)' blocks.json >all.json
+    for n in 1 40 300; do
+        gen --model model --constrain items.mp --top "$n" --no-response -o exact.mp in.mp
+        mpcheck generation exact.mp
+        match --exact --items items.mp --top "$n" exact.mp | mp2json >ranking.json
+        # Tracks that share a tuple may come in any order; all of them are there.
+        jq -ne --argjson n "$n" --slurpfile all all.json --slurpfile got ranking.json 'def close($a; $b): ($a - $b | fabs) < 1e-9;
+            all(range(5); $all[.] as $a | $got[.].tracks as $g | ($g | length) == $n and all(range($n); . as $i
+                | close($g[$i].score; $a[$i].score) and ($g[$i].track_id as $id | $a | map(select(.track_id == $id)) | close(.[0].score; $a[$i].score)))
+                and ($g | map(.track_id) | unique | length) == $n)'
+        mp2json exact.mp | jq -es 'length == 5 and all(.exact and .expansions >= 1 and .expansions < 500 and (.candidates | all(.count >= 1)))'
+    done
+}
+
+@test "gen: --constrain leaves out the history's tracks, stops at --max-expand, and speaks behind the best track" {
+    tiny_model 4 --std 0.5
+    catalogue 300
+    prompts 4 in.mp
+    gen --model model --constrain items.mp --top 20 in.mp --max-tokens 5 -o all.mp
+    match --exact --items items.mp --top 20 all.mp | mp2json >ranking.json
+    # What was best is now in the history.
+    jq -c --slurpfile r ranking.json -n '[inputs] | to_entries[] | .key as $i | .value | .history += [$r[$i].tracks[:7][] | {role: "music", content: .track_id}]' \
+        <(mp2json in.mp) | mk heard.mp
+    gen --model model --constrain items.mp --top 20 --max-tokens 5 -o less.mp heard.mp
+    match --exact --items items.mp --top 20 less.mp | mp2json >rest.json
+    jq -ne --slurpfile a ranking.json --slurpfile b rest.json 'all(range(4); ($a[.].tracks[:7] | map(.track_id)) as $heard
+        | ($b[.].tracks | length) == 20 and ($b[.].tracks | map(.track_id) | . - $heard | length) == 20
+        and ($b[.].tracks[:13] | map(.score)) == ($a[.].tracks[7:] | map(.score)))'
+    gen --model model --constrain items.mp --top 20 --max-tokens 5 --keep-history heard.mp | mp2json | jq -c '[.candidates, .response_ids]' >kept.json
+    mp2json all.mp | jq -c '[.candidates, .response_ids]' | diff - kept.json
+    gen --model model --constrain items.mp --top 20 --max-expand 3 --no-response -o few.mp in.mp 2>last
+    mp2json few.mp | jq -es 'all(.exact == false and .expansions == 3)'
+    grep -Eq ' inexact=4 expansions_median=3 expansions_p95=3 ms_median=[0-9.e+-]+ ms_p95=[0-9.e+-]+ seconds=' last
+    # Every track was heard: nothing is left to play.
+    mp2json items.mp | jq -sc 'map({role: "music", content: .track_id})' >every
+    mp2json in.mp | jq -c --slurpfile h every '.history = $h[0]' | gen_nothing
+}
+gen_nothing() {
+    json2mp | gen --model model --constrain items.mp | mp2json | jq -es 'length == 4 and all(.candidates == [] and .response_ids == [])'
+}
+
+@test "gen: --constrain: what is no catalogue of the run is refused before anything is read" {
+    tiny_model 4
+    catalogue 20
+    prompts 1 in.mp
+    : >empty.mp
+    run -65 --separate-stderr gen --model model --constrain empty.mp in.mp
+    [[ $stderr == *"empty.mp: no tracks"* ]]
+    echo '{"track_id":"far","codes":{"playlist":4}}' | mk far.mp
+    run -65 --separate-stderr gen --model model --constrain far.mp in.mp
+    [[ $stderr == *"far.mp: track far: <|playlist-4|>"* ]]
+    run -65 --separate-stderr gen --model model --modality playlist,semantic --constrain items.mp in.mp
+    [[ $stderr == *"items.mp: track t"*": <|"* ]]
+    run -66 gen --model model --constrain nowhere.mp in.mp
+    for o in "--beams 3" "--samples 3" --unmasked --plain; do
+        # shellcheck disable=SC2086
+        run -64 gen --model model --constrain items.mp $o in.mp
+    done
+    run -64 gen --model model --max-expand 3 in.mp
+    run -64 gen --model model --keep-history in.mp
+}
+
+@test "gen: --interactive answers each record before the next is written, with the same bytes" {
+    tiny_model 4
+    prompts 6 in.mp
+    coproc gen --model model --interactive --samples 2 --max-tokens 7 2>last
+    pid=$COPROC_PID
+    while read -r prompt; do
+        json2mp <<<"$prompt" 2>/dev/null 1>&"${COPROC[1]}"
+        timeout 10 mp2json --limit 1 <&"${COPROC[0]}" >>answers.json 2>/dev/null
+    done < <(mp2json in.mp)
+    eval "exec ${COPROC[1]}>&-"
+    wait "$pid"
+    gen --model model --samples 2 --max-tokens 7 in.mp | mp2json | diff answers.json -
+    [ "$(wc -l <answers.json)" -eq 6 ]
+    grep -q "in=6 out=6" last
+}
+
+@test "gen: more records than places, answers of very different lengths: in order, each as it is alone" {
+    tiny_model 4
+    # About 3 in 100 words end an answer; 70 records are more than there are places.
+    prompts 200 in.mp
+    gen --model model --top-p 1 --temperature 3 --max-tokens 40 in.mp -o all.mp
+    mp2json all.mp | jq -es '(map(.response_ids | length) | unique | length) > 10'
+    [ "$(mp2json all.mp | jq -r .query_id)" = "$(mp2json in.mp | jq -r .query_id)" ]
+    gen --model model --top-p 1 --temperature 3 --max-tokens 40 --interactive in.mp -o alone.mp
+    same all.mp alone.mp
+}
+
 @test "gen: the same bytes twice, for 1 and 4 threads, and for a record alone" {
     tiny_model 4
     prompts 9 in.mp
-    for mode in "--samples 4" "--beams 16"; do
+    catalogue 100
+    for mode in "--samples 4" "--beams 16" "--constrain items.mp --top 10" "--constrain items.mp --max-expand 9"; do
         # shellcheck disable=SC2086
         gen --model model $mode --max-tokens 12 --threads 1 in.mp -o one.mp
         # shellcheck disable=SC2086

@@ -125,3 +125,37 @@ JSON
     run -74 bash -c 'match --items items.mp gen.mp >/dev/full'
     run -141 unread match --items items.mp gen.mp
 }
+
+@test "match: --exact ranks exact matches alone, by the candidate's probability over the tracks that share it" {
+    for t in a:1:2 b:1:2 c:1:2 d:1:3 e:2:2 f:2:2; do
+        IFS=: read -r id p m <<<"$t"
+        echo "{\"track_id\":\"$id\",\"codes\":{\"playlist\":$p,\"metadata\":$m}}"
+    done | mk items.mp
+    {
+        echo '{"track_id":"g","codes":{"playlist":1}}'
+        echo '{"track_id":"h","codes":{"playlist":9,"metadata":9}}'
+    } | json2mp >>items.mp 2>/dev/null
+    # a, b, c share .6 and come behind d with .25; a prefix of their codes is a tuple of its own; the second of two equal
+    # candidates counts for nothing; codes that no track has, or that none has together, find nothing.
+    echo '{"query_id":"q:1","candidates":[
+        {"codes":{"playlist":1,"metadata":2},"logprob":-0.5108256237659907},
+        {"codes":{"playlist":1,"metadata":3},"logprob":-1.3862943611198906},
+        {"codes":{"playlist":2,"metadata":2},"logprob":-9.0},
+        {"codes":{"playlist":1,"metadata":2},"logprob":-2.0},
+        {"codes":{"playlist":2,"metadata":3},"logprob":-0.1},
+        {"codes":{"playlist":77},"logprob":-0.1},
+        {"codes":{"playlist":1},"logprob":-5.0},{"codes":{},"logprob":-0.1}]}' | tr -d '\n' | mk in.mp
+    match --exact --items items.mp -o out.mp in.mp
+    mpcheck ranking out.mp
+    mp2json out.mp | jq -e '(.tracks | map(.track_id)) as $t | $t[0] == "d" and ($t[1:4] | sort) == ["a", "b", "c"]
+        and $t[4] == "g" and ($t[5:] | sort) == ["e", "f"]
+        and (.tracks | map(.score | exp * 1e6 | round)) == [250000, 200000, 200000, 200000, 6738, 62, 62]'
+    match --exact --top 3 --items items.mp in.mp | mp2json >top.json
+    mp2json out.mp | jq -e --slurpfile top top.json '.tracks[:3] == $top[0].tracks'
+    # Tracks of the history are left out, and count among those that share.
+    mp2json in.mp | jq -c '.history = [{role: "music", content: "b"}, {role: "music", content: "b"}]' | mk heard.mp
+    match --exact --items items.mp heard.mp | mp2json | jq -e '(.tracks | length) == 6 and (.tracks[1].score | exp * 10 | round) == 2'
+    match --exact --keep-history --items items.mp heard.mp | mp2json | jq -e '.tracks | length == 7'
+    echo '{"query_id":"q:2","candidates":[{"codes":{"playlist":77}}]}' | mk none.mp
+    match --exact --items items.mp none.mp | mp2json | jq -e '.tracks == []'
+}

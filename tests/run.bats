@@ -127,9 +127,11 @@ type() {
     diff - <(changed "$PWD/since" c) <<'TEXT'
 SHA256SUMS
 commands.txt
+generation.constrain.mp
 metric.mp
 options/TOP
 ranking.bm25.mp
+ranking.constrain.mp
 ranking.paper.mp
 ranking.popularity.mp
 ranking.random.mp
@@ -157,6 +159,7 @@ stages() {
 @test "run: a changed option makes what depends on it, and nothing else" {
     [ "$(stages BM25='--history all')" = "bm25 score" ]
     [ "$(stages BEAMS=9)" = "gen match score" ]
+    [ "$(stages CONSTRAIN="--max-expand 9")" = "gen match score" ]
     [ "$(stages SFT_TRAIN='--steps 9')" = "gen match score sft-train" ]
     [ "$(stages VOCAB=500)" = "bm25 bpe-train dialog-render gen match model-init prior score sft-train tokenize" ]
     [ "$(stages KMEANS='--clusters 9')" = "bm25 bpe-train dialog-render gen kmeans match model-init prior score sft-train tok-map tokenize" ]

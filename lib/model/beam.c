@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Beam search over the slots of a block: the beams of all prompts of a batch advance together, those of a prompt over
- * its one cache.
+ * Beam search over the slots of a block: the beams of a prompt advance together, over its one cache.
  *
  * Blocks that have ended stay in the beam and compete; since a probability only falls as a block grows, no block can
  * overtake one that has dropped out for good reason. It ends when all have ended: after at most slots + 1 steps. With
@@ -15,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/block.h"
 #include "model/decode.h"
-#include "model/grammar.h"
 
 struct beam {
     double score;
@@ -34,18 +33,12 @@ struct option {
     int32_t token;
 };
 
-struct search {
-    struct decoder *d;
-    const struct generate_options *o;
-    const struct masks *masks;
-    size_t V, n;         /* prompts */
-    struct beam *beams;  /* (n, beams), best first */
-    struct beam *next;   /* the generation after */
-    size_t *count;       /* (n) beams there are */
-    struct option *heap; /* (n, beams) */
-    float *logits;       /* (n * beams, V) */
-    struct sequence *seq;
-    const struct prompt *prompts;
+struct beams {
+    struct block_job job;
+    size_t N, count;     /* beams there may be, and there are */
+    struct beam *beam;   /* (N) best first */
+    struct beam *next;   /* (N) the generation after */
+    struct option *heap; /* (N) */
 };
 
 /* Whether a comes before b. */
@@ -92,27 +85,28 @@ compare_options(const void *a, const void *b)
     return before(a, b) ? -1 : before(b, a);
 }
 
-/* Offers every way to go on from beam number b. False where the logits are not finite. */
+/* Offers every way to go on from beam number b, with the logits behind it. False where these are not finite. */
 static bool
-offer_beam(struct option *heap, size_t *n, const struct search *s, const struct beam *b, uint32_t number)
+offer_beam(struct option *heap, size_t *n, const struct beams *s, uint32_t number, const float *logits)
 {
-    const float *logits = s->logits + b->row * s->V;
-    const uint8_t *allowed = s->o->masked ? s->masks->block[b->place.slot] : s->masks->all;
-    double lse = vec_logsumexp(logits, s->V), base = b->score - lse;
+    const struct beam *b = &s->beam[number];
+    const struct block_job *job = &s->job;
+    const uint8_t *allowed = job->o->masked ? job->masks->block[b->place.slot] : job->masks->all;
+    double lse = vec_logsumexp(logits, job->V), base = b->score - lse;
 
     if (!isfinite(lse))
         return false;
-    for (size_t i = 0; i < s->V; i++) {
+    for (size_t i = 0; i < job->V; i++) {
         double score = base + (double)logits[i];
 
-        if (allowed[i] && (*n < s->o->beams || score >= heap[0].score))
-            heap_offer(heap, n, s->o->beams, (struct option){score, number, (int32_t)i});
+        if (allowed[i] && (*n < s->N || score >= heap[0].score))
+            heap_offer(heap, n, s->N, (struct option){score, number, (int32_t)i});
     }
     return true;
 }
 
 static void
-grow(struct beam *to, const struct beam *parent, const struct option *x, const struct search *s)
+grow(struct beam *to, const struct beam *parent, const struct option *x, const struct block_job *job)
 {
     struct tail *own = to->tail;
 
@@ -122,146 +116,119 @@ grow(struct beam *to, const struct beam *parent, const struct option *x, const s
     if (x->token < 0)
         return;
     to->token[to->n++] = x->token;
-    place_next(&to->place, s->o->grammar, x->token);
+    place_next(&to->place, job->o->grammar, x->token);
     if (!to->place.ended && !to->place.malformed)
-        tail_copy(own, parent->tail, s->d);
+        tail_copy(own, parent->tail, job->d);
 }
 
-/* The next generation of prompt i's beams. */
 static bool
-advance(struct search *s, size_t i)
+is_over(const struct beam *b)
 {
-    size_t N = s->o->beams, n = 0;
-    struct option *heap = s->heap + i * N;
-    struct beam *old = s->beams + i * N, *new = s->next + i *N;
+    return b->place.ended || b->place.malformed;
+}
 
-    for (size_t b = 0; b < s->count[i]; b++) {
-        if (old[b].place.ended || old[b].place.malformed)
-            heap_offer(heap, &n, N, (struct option){old[b].score, (uint32_t)b, -1});
-        else if (!offer_beam(heap, &n, s, &old[b], (uint32_t)b))
-            return false;
+/* The next generation. */
+static enum status
+beams_take(bool *done, void *state, const float *logits, struct err *err)
+{
+    struct beams *s = state;
+    struct beam *swap = s->beam;
+    size_t n = 0;
+
+    for (size_t b = 0; b < s->count; b++) {
+        if (is_over(&s->beam[b]))
+            heap_offer(s->heap, &n, s->N, (struct option){s->beam[b].score, (uint32_t)b, -1});
+        else if (!offer_beam(s->heap, &n, s, (uint32_t)b, logits + s->beam[b].row * s->job.V))
+            return err_set(err, DATA, "the model's logits are not finite");
     }
-    qsort(heap, n, sizeof *heap, compare_options);
-    for (size_t b = 0; b < n; b++)
-        grow(&new[b], &old[heap[b].parent], &heap[b], s);
-    s->count[i] = n;
-    return true;
-}
-
-/* Computes the logits behind every beam that goes on. more is false if there is none. */
-static enum status
-extend(struct search *s, bool *more, struct err *err)
-{
-    size_t rows = 0;
-
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t k = 0; k < s->count[i]; k++) {
-            struct beam *b = &s->beams[i * s->o->beams + k];
-
-            if (b->place.ended || b->place.malformed)
-                continue;
-            b->row = rows;
-            s->seq[rows++] = (struct sequence){
-                .cache = s->prompts[i].cache, .tail = b->tail, .more = {.ids = &b->token[b->n - 1], .n = 1}};
-        }
-    *more = rows > 0;
-    return rows == 0 ? OK : decoder_extend(s->logits, s->d, s->seq, rows, err);
-}
-
-static enum status
-step(struct search *s, struct err *err)
-{
-    struct beam *swap = s->beams;
-    bool finite = true;
-
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads()) reduction(&& : finite)
-    for (size_t i = 0; i < s->n; i++)
-        finite = advance(s, i) && finite;
-    s->beams = s->next;
+    if (n == 0)
+        return err_set(err, DATA, "no token is allowed here");
+    qsort(s->heap, n, sizeof *s->heap, compare_options);
+    *done = true;
+    for (size_t b = 0; b < n; b++) {
+        grow(&s->next[b], &s->beam[s->heap[b].parent], &s->heap[b], &s->job);
+        *done = *done && is_over(&s->next[b]);
+    }
+    s->count = n;
+    s->beam = s->next;
     s->next = swap;
-    return finite ? OK : err_set(err, DATA, "the model's logits are not finite");
+    return OK;
+}
+
+static size_t
+beams_feed(struct sequence *seqs, void *state)
+{
+    struct beams *s = state;
+    size_t n = 0;
+
+    for (size_t k = 0; k < s->count; k++) {
+        struct beam *b = &s->beam[k];
+
+        if (is_over(b))
+            continue;
+        b->row = n;
+        seqs[n++] =
+            (struct sequence){.cache = s->job.cache, .tail = b->tail, .more = {.ids = &b->token[b->n - 1], .n = 1}};
+    }
+    return n;
 }
 
 static enum status
-report(const struct search *s, struct err *err)
+beams_report(struct generation *out, const void *state, struct err *err)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        struct generation *g = s->prompts[i].out;
+    const struct beams *s = state;
+    enum status st = OK;
 
-        if (s->count[i] == 0)
-            return err_set(err, DATA, "no token is allowed here");
-        if ((g->candidate = calloc(s->count[i], sizeof *g->candidate)) == NULL)
-            return err_memory(err);
-        for (size_t k = 0; k < s->count[i]; k++) {
-            const struct beam *b = &s->beams[i * s->o->beams + k];
-            struct candidate *c = &g->candidate[g->n_candidates++];
+    for (size_t k = 0; st == OK && k < s->count; k++) {
+        const struct beam *b = &s->beam[k];
 
-            *c = (struct candidate){.logprob = b->score, .n = b->n, .malformed = b->place.malformed};
-            if ((c->token = malloc(sizeof b->token)) == NULL)
-                return err_memory(err);
-            memcpy(c->token, b->token, b->n * sizeof *b->token);
-        }
+        st = generation_add(out, s->count,
+            &(struct candidate){.logprob = b->score, .n = b->n, .malformed = b->place.malformed}, b->token, err);
     }
-    return OK;
+    return st;
 }
 
 static void
-search_fini(struct search *s)
+beams_end(void *state)
 {
-    for (size_t i = 0; s->beams != NULL && s->next != NULL && i < s->n * s->o->beams; i++) {
-        tail_free(s->beams[i].tail);
+    struct beams *s = state;
+
+    if (s == NULL)
+        return;
+    for (size_t i = 0; s->beam != NULL && s->next != NULL && i < s->N; i++) {
+        tail_free(s->beam[i].tail);
         tail_free(s->next[i].tail);
     }
-    free(s->beams);
+    free(s->beam);
     free(s->next);
-    free(s->count);
     free(s->heap);
-    free(s->logits);
-    free(s->seq);
+    free(s);
 }
 
 static enum status
-search_init(struct search *s, struct tail *const *start, const float *logits, struct err *err)
+beams_begin(void **state, const struct block_job *job, const struct tail *start, struct err *err)
 {
-    size_t N = s->o->beams, all = s->n * N, room = s->o->grammar->n_slots + 2;
+    struct beams *s = calloc(1, sizeof *s);
+    size_t room = job->o->grammar->n_slots + 2;
     enum status st;
 
-    s->beams = calloc(all, sizeof *s->beams);
-    s->next = calloc(all, sizeof *s->next);
-    s->count = calloc(s->n, sizeof *s->count);
-    s->heap = calloc(all, sizeof *s->heap);
-    s->logits = calloc(all, s->V * sizeof(float));
-    s->seq = calloc(all, sizeof *s->seq);
-    if (!s->beams || !s->next || !s->count || !s->heap || !s->logits || !s->seq)
+    *state = s;
+    if (s == NULL)
         return err_memory(err);
-    for (size_t i = 0; i < all; i++)
-        if ((st = tail_new(&s->beams[i].tail, s->d, room, err)) != OK ||
-            (st = tail_new(&s->next[i].tail, s->d, room, err)) != OK)
+    s->job = *job;
+    s->N = job->o->beams;
+    s->beam = calloc(s->N, sizeof *s->beam);
+    s->next = calloc(s->N, sizeof *s->next);
+    s->heap = calloc(s->N, sizeof *s->heap);
+    if (s->beam == NULL || s->next == NULL || s->heap == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < s->N; i++)
+        if ((st = tail_new(&s->beam[i].tail, job->d, room, err)) != OK ||
+            (st = tail_new(&s->next[i].tail, job->d, room, err)) != OK)
             return st;
-    for (size_t i = 0; i < s->n; i++) {
-        tail_copy(s->beams[i * N].tail, start[i], s->d);
-        s->beams[i * N].row = i;
-        s->count[i] = 1;
-    }
-    memcpy(s->logits, logits, s->n * s->V * sizeof(float));
+    tail_copy(s->beam[0].tail, start, job->d);
+    s->count = 1;
     return OK;
 }
 
-enum status
-beam_search(struct decoder *d, const struct prompt *prompts, struct tail *const *start, size_t n, const float *logits,
-    const struct masks *masks, const struct generate_options *o, struct err *err)
-{
-    struct search s = {.d = d, .o = o, .masks = masks, .V = d->m->config.V, .n = n, .prompts = prompts};
-    bool more = true;
-    enum status st;
-
-    if ((st = search_init(&s, start, logits, err)) != OK)
-        goto out;
-    while (more)
-        if ((st = step(&s, err)) != OK || (st = extend(&s, &more, err)) != OK)
-            goto out;
-    st = report(&s, err);
-out:
-    search_fini(&s);
-    return st;
-}
+const struct block_way beams_way = {beams_begin, NULL, beams_take, beams_feed, beams_report, beams_end};

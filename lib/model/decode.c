@@ -5,7 +5,7 @@
  * A token's row meets the others in attention only, and there in an order that its own positions set: what it gives
  * does not depend on what shares its batch, nor on the number of threads. Matrices are packed once (packed.c).
  * Prompts of a batch are sorted; of each only what its neighbour does not begin with is computed, layer by layer, and
- * the rest copied. The prefix that a batch has in common is kept for the next one.
+ * the rest copied; so is what a prompt of an earlier pass began with (prefix.c).
  *
  * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the weights twice (as they were
  * loaded, and packed: 4, 2 or 1.125 bytes each), 2 L G E floats a position of a cache, 2 D + 2 H E + 3 F floats a row
@@ -218,7 +218,7 @@ decoder_free(struct decoder *d)
 {
     if (d == NULL)
         return;
-    cache_free(d->memo);
+    prefixes_fini(d);
     free(d->layer);
     free(d->block);
     free(d->cos);

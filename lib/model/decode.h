@@ -10,6 +10,8 @@ struct cache {
     size_t n, cap; /* tokens held, and room for; cap in whole vectors */
     int32_t *ids;  /* (cap): which tokens */
     float *k, *v;
+    bool lent;     /* of a decoder's own: whether somebody has it */
+    uint64_t used; /* of a decoder's own: when it was of use last */
 };
 
 /* Keys and values of what follows a prompt: (cap, L, 2, G*E), so that the first n tokens are one piece of memory. */
@@ -19,6 +21,13 @@ struct tail {
 };
 
 #define VECTOR 16 /* caches are laid out in whole vectors of so many floats */
+
+/* The caches that a decoder owns, lent or kept for what later prompts begin with. */
+struct prefixes {
+    struct cache **cache;
+    size_t n, cap;
+    uint64_t clock;
+};
 
 struct packed_layer {
     struct packed qkv, wo, gate_up, down; /* queries, keys and values; gate and up: rows behind each other */
@@ -31,8 +40,8 @@ struct decoder {
     struct packed_layer *layer; /* pieces of block */
     struct packed head;
     unsigned char *block;
-    float *cos, *sin;   /* (max_positions, E/2) */
-    struct cache *memo; /* of the prefix that the prompts seen last have in common */
+    float *cos, *sin; /* (max_positions, E/2) */
+    struct prefixes prefixes;
 };
 
 /* One token on its way through the network. */
@@ -58,6 +67,12 @@ struct share {
  */
 enum status decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n, const struct share *shares,
     size_t n_shares, const size_t *last, size_t n_last, struct err *err);
+
+/* How many tokens two sequences begin with alike. */
+size_t ids_common(const int32_t *a, size_t n, const int32_t *b, size_t m);
+/* The cache of the decoder's own that begins with most of the first n ids; NULL if none begins with any. */
+const struct cache *prefix_find(size_t *shared, struct decoder *d, const int32_t *ids, size_t n);
+void prefixes_fini(struct decoder *d);
 
 /* Positions 0 … n-1 of layer l of to become those of from. */
 void cache_copy(struct cache *to, const struct cache *from, size_t n, size_t l, const struct decoder *d);

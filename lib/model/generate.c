@@ -1,331 +1,260 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From prompts to recommendations and words: the prompts of a batch go through each phase together.
+ * From prompts to recommendations and words. Each request has a seat and goes its own way:
  *
- *   1. the prompts into caches; where the model decides, its first token
- *   2. start of the block, then the block by samples or by beams (beam.c)
+ *   1. its prompt into a cache, and start of the block behind it; where the model decides, its first token before that
+ *   2. the block, in one of the ways of block.h
  *   3. words behind the first candidate, drawn token by token
+ *
+ * A pass of the network takes along what all seats want next, prompts and tokens of blocks and words side by side, so
+ * that a seat that becomes free is taken at once and passes stay full (Yu et al. 2022, iteration-level scheduling).
  *
  * Draws of a request come from (seed, its id): one stream for the decision, one for the words, one a sample. So the
  * first sample is the same however many are asked for, and the words depend on the first candidate alone.
  *
- * Cost and memory: those of decode.c and beam.c; V floats a sequence in flight.
+ * Cost and memory: those of decode.c and of the block's way; V floats a row of logits in flight.
  */
-#include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/block.h"
 #include "model/decode.h"
-#include "model/grammar.h"
 
-enum stream { DECIDE, WORDS, SAMPLES };
+/* What the next pass does for a seat. */
+enum phase { FREE, PROMPT, START, BLOCK, SPEAK };
 
-/* A sequence that tokens are drawn for. */
-struct line {
-    size_t request;
-    struct tail *tail;
-    struct rng rng;
-    struct id_span after; /* what followed the prompt so far, for the penalty */
-    int32_t *token;       /* (room) its memory */
-    size_t room;
-    int32_t drawn;
-    bool on;
-    double logprob;
-    struct place place;
-    const uint8_t *allowed;
-    size_t row; /* of logits */
+struct seat {
+    enum phase phase;
+    const struct request *request;
+    struct generation *out;
+    struct block_job job;
+    struct line main; /* the words */
+    void *state;      /* of the block's way */
+    size_t row;       /* of logits: its first in this pass */
+    bool block;       /* whether the way shall be taken on with them */
+    bool found;       /* whether the way is done */
+    double since;
+    struct err err;
 };
 
-struct run {
+struct generator {
     struct decoder *d;
     const struct generate_options *o;
-    const struct request *requests;
-    struct generation *out;
-    size_t n, V;
+    const struct block_way *way;
+    size_t n, V, width;
     struct masks masks;
-    struct cache **caches;
-    uint64_t *key;         /* (n) seeds of the streams */
     struct sampler **hand; /* (threads) */
-    float *logits;         /* (n * width, V) */
-    struct line *main;     /* (n) the words */
-    struct sequence *seq;  /* (n * width) */
+    int threads;
+    struct seat *seat;      /* (n) */
+    float *logits;          /* (n * width, V) */
+    struct sequence *seq;   /* (n * width) */
+    struct cache **cache;   /* (n) prompts of a pass */
+    struct id_span *prompt; /* (n) */
+    struct line **line;     /* (n * width) to draw for */
 };
 
-static size_t
-width_of(const struct generate_options *o)
+/* ---- the generator ---- */
+
+static void
+leave(struct generator *g, struct seat *s)
 {
-    return o->grammar == NULL || o->beams > 0 || o->samples == 0 ? 1 : o->samples;
-}
-
-/* ---- limits ---- */
-
-static size_t
-block_tokens(const struct generate_options *o)
-{
-    return o->grammar == NULL ? 0 : o->grammar->n_slots + 2;
-}
-
-size_t
-generate_room(const struct model *m, const struct generate_options *o)
-{
-    size_t block = block_tokens(o);
-
-    return m->config.max_positions > block ? m->config.max_positions - block : 0;
-}
-
-#define BATCH_ROWS ((size_t)2048)       /* sequences in flight */
-#define BATCH_LOGITS ((size_t)16 << 20) /* floats */
-#define BATCH_CACHE ((size_t)256 << 20) /* floats, at POSITIONS a prompt */
-#define BATCH_MOST ((size_t)64)
-#define POSITIONS 1024
-
-size_t
-generate_batch(const struct model *m, const struct generate_options *o)
-{
-    const struct model_config *c = &m->config;
-    size_t width = o->beams > width_of(o) ? o->beams : width_of(o), n = BATCH_MOST, by;
-    size_t positions = c->max_positions < POSITIONS ? c->max_positions : POSITIONS;
-
-    n = (by = BATCH_ROWS / width) < n ? by : n;
-    n = (by = BATCH_LOGITS / width / c->V) < n ? by : n;
-    n = (by = BATCH_CACHE / (2 * c->L * c->G * c->E) / positions) < n ? by : n;
-    return n > 0 ? n : 1;
+    if (s->phase == FREE)
+        return;
+    if (g->o->grammar != NULL)
+        g->way->end(s->state);
+    line_free(&s->main);
+    decoder_return(g->d, s->job.cache);
+    *s = (struct seat){.phase = FREE};
 }
 
 void
-generation_fini(struct generation *g)
+generator_free(struct generator *g)
 {
-    for (size_t i = 0; i < g->n_candidates; i++)
-        free(g->candidate[i].token);
-    free(g->candidate);
-    free(g->word);
-    *g = (struct generation){0};
-}
-
-/* ---- lines ---- */
-
-static enum status
-line_new(struct line *line, const struct run *r, size_t request, uint64_t stream, size_t room, struct err *err)
-{
-    *line = (struct line){.request = request, .on = true, .room = room, .rng = rng_seed(r->key[request], stream)};
-    if ((line->token = calloc(room, sizeof *line->token)) == NULL)
-        return err_memory(err);
-    line->after.ids = line->token;
-    return tail_new(&line->tail, r->d, room, err);
-}
-
-static void
-line_free(struct line *line)
-{
-    free(line->token);
-    tail_free(line->tail);
-}
-
-static void
-line_add(struct line *line, int32_t token)
-{
-    line->token[line->after.n++] = token;
-}
-
-/* Draws a token for each line that is on, from its row of logits. */
-static enum status
-draw(struct run *r, struct line *lines, size_t n, struct err *err)
-{
-    struct err first = {OK, ""};
-    size_t at = SIZE_MAX;
-
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
-    for (size_t i = 0; i < n; i++) {
-        struct line *line = &lines[i];
-        const float *logits = r->logits + line->row * r->V;
-        struct err e;
-
-        if (!line->on)
-            continue;
-        if (sampler_draw(&line->drawn, r->hand[omp_get_thread_num()], logits, line->allowed,
-                r->requests[line->request].prompt, line->after, &r->o->draw, &line->rng, &e) == OK) {
-            if (r->o->grammar != NULL)
-                line->logprob += (double)logits[line->drawn] - vec_logsumexp(logits, r->V);
-            continue;
-        }
-        /* The first in order is told, whichever thread came first. */
-#pragma omp critical
-        if (i < at) {
-            at = i;
-            first = e;
-        }
-    }
-    return at == SIZE_MAX ? OK : err_set(err, first.status, "%s", first.text);
-}
-
-/* Each line that is on goes through the network: its last token, or the whole of what follows the prompt. */
-static enum status
-extend(struct run *r, struct line *lines, size_t n, bool whole, struct err *err)
-{
-    size_t rows = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        struct line *line = &lines[i];
-        size_t k = whole ? line->after.n : 1;
-
-        if (!line->on)
-            continue;
-        line->row = rows;
-        r->seq[rows++] = (struct sequence){.cache = r->caches[line->request],
-            .tail = line->tail,
-            .more = {.ids = line->token + line->after.n - k, .n = k}};
-    }
-    return decoder_extend(r->logits, r->d, r->seq, rows, err);
-}
-
-/* ---- the block ---- */
-
-static int
-compare_candidates(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-
-    if (x->logprob != y->logprob)
-        return x->logprob > y->logprob ? -1 : 1;
-    return 0;
-}
-
-/* A merge would be as good; samples are few. Stable: the one drawn first stays first. */
-static void
-sort_candidates(struct candidate *c, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j > 0 && compare_candidates(&c[j - 1], &c[j]) > 0; j--) {
-            struct candidate x = c[j];
-
-            c[j] = c[j - 1];
-            c[j - 1] = x;
-        }
+    if (g == NULL)
+        return;
+    for (size_t i = 0; g->seat != NULL && i < g->n; i++)
+        leave(g, &g->seat[i]);
+    for (int i = 0; g->hand != NULL && i < g->threads; i++)
+        sampler_free(g->hand[i]);
+    if (g->o->grammar != NULL)
+        masks_fini(&g->masks);
+    free(g->hand);
+    free(g->seat);
+    free(g->logits);
+    free(g->seq);
+    free(g->cache);
+    free(g->prompt);
+    free(g->line);
+    free(g);
 }
 
 static enum status
-report_samples(struct run *r, const struct line *lines, size_t n, struct err *err)
+generator_init(struct generator *g, struct err *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct line *line = &lines[i];
-        struct generation *g = &r->out[line->request];
-        size_t k = line->after.n - 1;
-        struct candidate *c;
-
-        if (g->candidate == NULL && (g->candidate = calloc(r->o->samples, sizeof *g->candidate)) == NULL)
-            return err_memory(err);
-        c = &g->candidate[g->n_candidates++];
-        *c = (struct candidate){.logprob = line->logprob, .n = k, .malformed = line->place.malformed};
-        if ((c->token = calloc(k + 1, sizeof *c->token)) == NULL)
-            return err_memory(err);
-        memcpy(c->token, line->token + 1, k * sizeof *c->token);
-    }
-    for (size_t i = 0; i < r->n; i++)
-        sort_candidates(r->out[i].candidate, r->out[i].n_candidates);
-    return OK;
-}
-
-static enum status
-draw_blocks(struct run *r, struct line *lines, size_t n, struct err *err)
-{
+    size_t all = g->n * g->width;
     enum status st;
 
-    for (bool more = n > 0; more;) {
-        more = false;
-        for (size_t i = 0; i < n; i++)
-            lines[i].allowed = r->o->masked ? r->masks.block[lines[i].place.slot] : NULL;
-        if ((st = draw(r, lines, n, err)) != OK)
+    g->seat = calloc(g->n, sizeof *g->seat);
+    g->hand = calloc((size_t)g->threads, sizeof *g->hand);
+    g->seq = calloc(all, sizeof *g->seq);
+    g->cache = calloc(g->n, sizeof *g->cache);
+    g->prompt = calloc(g->n, sizeof *g->prompt);
+    g->line = calloc(all, sizeof *g->line);
+    g->logits = calloc(all, g->V * sizeof(float));
+    if (!g->seat || !g->hand || !g->seq || !g->cache || !g->prompt || !g->line || !g->logits)
+        return err_memory(err);
+    if (g->o->grammar != NULL && (st = masks_new(&g->masks, g->o->grammar, g->V, err)) != OK)
+        return st;
+    for (int i = 0; i < g->threads; i++)
+        if ((st = sampler_new(&g->hand[i], g->V, err)) != OK)
             return st;
-        for (size_t i = 0; i < n; i++) {
-            struct line *line = &lines[i];
-
-            if (!line->on)
-                continue;
-            line_add(line, line->drawn);
-            place_next(&line->place, r->o->grammar, line->drawn);
-            line->on = !line->place.ended && !line->place.malformed;
-            more = more || line->on;
-        }
-        if (more && (st = extend(r, lines, n, false, err)) != OK)
-            return st;
-    }
     return OK;
 }
 
-/* Blocks by sampling, for the requests whose main line is on; row i of logits is behind the start of main line i. */
-static enum status
-samples(struct run *r, struct err *err)
+enum status
+generator_new(struct generator **out, struct decoder *d, const struct generate_options *o, struct err *err)
 {
-    size_t n = 0, N = r->o->samples;
-    struct line *lines = calloc(r->n * N, sizeof *lines);
-    enum status st = lines == NULL ? err_memory(err) : OK;
+    const struct model_config *c = &d->m->config;
+    struct generator *g = calloc(1, sizeof *g);
+    enum status st;
 
-    for (size_t i = 0; st == OK && i < r->n; i++)
-        for (size_t k = 0; st == OK && r->main[i].on && k < N; k++) {
-            struct line *line = &lines[n++];
-
-            if ((st = line_new(line, r, i, SAMPLES + k, block_tokens(r->o), err)) != OK)
-                break;
-            line_add(line, r->o->grammar->start);
-            line->row = r->main[i].row;
-            tail_copy(line->tail, r->main[i].tail, r->d);
-        }
-    if (st == OK && (st = draw_blocks(r, lines, n, err)) == OK)
-        st = report_samples(r, lines, n, err);
-    for (size_t i = 0; i < n; i++)
-        line_free(&lines[i]);
-    free(lines);
+    *out = NULL;
+    if (g == NULL)
+        return err_memory(err);
+    *g = (struct generator){.d = d, .o = o, .way = block_way(o), .V = c->V, .threads = num_threads()};
+    g->width = block_width(o) > 2 ? block_width(o) : 2; /* a prompt and start behind it */
+    g->n = block_seats(c, g->width);
+    if ((st = generator_init(g, err)) == OK)
+        *out = g;
+    else
+        generator_free(g);
     return st;
 }
 
-static enum status
-beams(struct run *r, struct err *err)
+size_t
+generator_places(const struct generator *g)
 {
-    struct prompt *prompts = calloc(r->n, sizeof *prompts);
-    struct tail **start = calloc(r->n, sizeof *start);
-    enum status st = OK;
     size_t n = 0;
 
-    if (prompts == NULL || start == NULL)
-        st = err_memory(err);
-    for (size_t i = 0; st == OK && i < r->n; i++)
-        if (r->main[i].on) {
-            prompts[n] = (struct prompt){.cache = r->caches[i], .out = &r->out[i]};
-            start[n++] = r->main[i].tail;
-        }
-    if (st == OK && n > 0)
-        st = beam_search(r->d, prompts, start, n, r->logits, &r->masks, r->o, err);
-    free(prompts);
-    free(start);
-    return st;
+    for (size_t i = 0; i < g->n; i++)
+        n += g->seat[i].phase == FREE;
+    return n;
 }
 
-/* Phase 1's decision, and the start of the block: afterwards the lines with music are on. */
-static enum status
-begin_block(struct run *r, struct err *err)
+enum status
+generator_add(struct generator *g, const struct request *request, struct generation *out, struct err *err)
 {
+    struct rng rng = rng_seed_id(g->o->seed, request->id.p, request->id.n);
+    struct seat *s = g->seat;
+    size_t room = block_tokens(g->o) + g->o->max_tokens + 1;
     enum status st;
 
-    if (r->o->decide) {
-        for (size_t i = 0; i < r->n; i++) {
-            r->main[i].allowed = r->o->masked ? r->masks.decide : NULL;
-            r->main[i].rng = rng_seed(r->key[i], DECIDE);
-        }
-        if ((st = draw(r, r->main, r->n, err)) != OK)
-            return st;
+    *out = (struct generation){0};
+    while (s->phase != FREE)
+        s++;
+    *s = (struct seat){.phase = PROMPT, .request = request, .out = out, .since = cli_seconds()};
+    s->job = (struct block_job){
+        .d = g->d, .o = g->o, .masks = &g->masks, .V = g->V, .request = request, .key = rng_u64(&rng)};
+    if ((st = decoder_lend(&s->job.cache, g->d, request->prompt.n, err)) != OK ||
+        (st = line_new(
+             &s->main, g->d, request->prompt, rng_seed(s->job.key, g->o->decide ? DECIDE : WORDS), room, err)) != OK) {
+        leave(g, s);
+        return st;
     }
-    for (size_t i = 0; i < r->n; i++) {
-        struct line *line = &r->main[i];
-
-        line->on = !r->o->decide || line->drawn == r->o->grammar->start;
-        if (line->on)
-            line_add(line, r->o->grammar->start);
-    }
-    return extend(r, r->main, r->n, false, err);
+    if (g->o->grammar != NULL && !g->o->decide)
+        line_add(&s->main, g->o->grammar->start);
+    return OK;
 }
 
-/* ---- words ---- */
+/* ---- a pass ---- */
+
+/* What all seats want to go through the network. Rows of logits: those of prompts first. */
+static void
+collect(struct pass *pass, struct generator *g)
+{
+    size_t rows;
+
+    *pass = (struct pass){.caches = g->cache, .prompts = g->prompt, .seqs = g->seq};
+    for (size_t i = 0; i < g->n; i++) {
+        struct seat *s = &g->seat[i];
+
+        if (s->phase != PROMPT)
+            continue;
+        s->row = pass->n_prompts;
+        g->cache[pass->n_prompts] = s->job.cache;
+        g->prompt[pass->n_prompts++] = s->request->prompt;
+    }
+    rows = pass->n_prompts;
+    for (size_t i = 0; i < g->n; i++) {
+        struct seat *s = &g->seat[i];
+        struct sequence *seq = g->seq + pass->n_seqs;
+        size_t n = 1;
+
+        if (s->phase == FREE || (s->phase == PROMPT && s->main.after.n == 0))
+            continue;
+        s->row = rows;
+        if (s->phase == BLOCK)
+            n = g->way->feed(seq, s->state);
+        else
+            *seq = line_rest(&s->main, s->job.cache);
+        for (size_t k = 0; k < n; k++)
+            rows += seq[k].each ? seq[k].more.n : 1;
+        pass->n_seqs += n;
+    }
+}
+
+/* Draws what is drawn from this pass: words, decisions, samples. */
+static enum status
+draw(struct generator *g, struct err *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n; i++) {
+        struct seat *s = &g->seat[i];
+        const float *logits = g->logits + s->row * g->V;
+        size_t k = 0;
+
+        if (s->phase == FREE)
+            continue;
+        if (s->block) {
+            if (g->way->lines != NULL)
+                k = g->way->lines(g->line + n, s->state);
+            for (size_t j = n; j < n + k; j++)
+                g->line[j]->logits = logits + g->line[j]->row * g->V;
+            n += k;
+            continue;
+        }
+        s->main.allowed = g->o->grammar == NULL || !g->o->masked ? NULL
+                          : s->phase == PROMPT                   ? g->masks.decide
+                                                                 : g->masks.words;
+        s->main.logits = logits;
+        g->line[n++] = &s->main;
+    }
+    return lines_draw(g->line, n, g->hand, &g->o->draw, g->V, err);
+}
+
+/* The blocks, each on its own; a failure is that of the first seat. */
+static enum status
+take(struct generator *g, struct err *err)
+{
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
+    for (size_t i = 0; i < g->n; i++) {
+        struct seat *s = &g->seat[i];
+
+        s->err.status = OK;
+        if (s->block)
+            (void)g->way->take(&s->found, s->state, g->logits + s->row * g->V, &s->err);
+    }
+    for (size_t i = 0; i < g->n; i++)
+        if (g->seat[i].err.status != OK) {
+            if (err != NULL)
+                *err = g->seat[i].err;
+            return g->seat[i].err.status;
+        }
+    return OK;
+}
+
+/* ---- from phase to phase ---- */
 
 static bool
 ends(const struct model_config *c, int32_t token)
@@ -336,169 +265,112 @@ ends(const struct model_config *c, int32_t token)
     return false;
 }
 
-/* What was drawn becomes a word of request i, or its end. */
-static enum status
-add_word(struct run *r, size_t i, struct err *err)
+static void
+finish(struct generator *g, struct seat *s)
 {
-    const struct model_config *c = &r->d->m->config;
-    struct generation *g = &r->out[i];
-    struct line *line = &r->main[i];
+    s->out->done = true;
+    leave(g, s);
+}
 
-    if (ends(c, line->drawn)) {
-        line->on = false;
+/* What was drawn becomes a word, or their end. */
+static enum status
+add_word(struct generator *g, struct seat *s, struct err *err)
+{
+    const struct model_config *c = &g->d->m->config;
+    struct generation *out = s->out;
+
+    s->phase = SPEAK;
+    if (g->o->max_tokens == 0 || ends(c, s->main.drawn)) {
+        finish(g, s);
         return OK;
     }
-    if (g->word == NULL && (g->word = calloc(r->o->max_tokens, sizeof *g->word)) == NULL)
+    if (out->word == NULL && (out->word = calloc(g->o->max_tokens, sizeof *out->word)) == NULL)
         return err_memory(err);
-    g->word[g->n_words++] = line->drawn;
-    line_add(line, line->drawn);
-    line->on = g->n_words < r->o->max_tokens && r->requests[i].prompt.n + line->tail->n < c->max_positions;
+    out->word[out->n_words++] = s->main.drawn;
+    line_add(&s->main, s->main.drawn);
+    if (out->n_words == g->o->max_tokens || s->request->prompt.n + s->main.tail->n >= c->max_positions)
+        finish(g, s);
     return OK;
 }
 
-/* Puts the main lines behind the first candidate, or behind their first word where the model decided for words. */
+/* The candidates are known: words go on behind the first. */
 static enum status
-begin_words(struct run *r, struct err *err)
+end_block(struct generator *g, struct seat *s, struct err *err)
 {
+    const struct candidate *first;
     enum status st;
 
-    for (size_t i = 0; i < r->n; i++) {
-        struct line *line = &r->main[i];
-        const struct generation *g = &r->out[i];
-
-        line->rng = rng_seed(r->key[i], WORDS);
-        line->tail->n = 0;
-        line->on = true;
-        if (g->n_candidates == 0) {
-            if ((st = add_word(r, i, err)) != OK)
-                return st;
-            continue;
-        }
-        for (size_t k = 0; k < g->candidate[0].n; k++)
-            line_add(line, g->candidate[0].token[k]);
-        line->on = !ends(&r->d->m->config, line->token[line->after.n - 1]);
-    }
-    return extend(r, r->main, r->n, true, err);
-}
-
-static enum status
-words(struct run *r, struct err *err)
-{
-    enum status st;
-    bool more;
-
-    for (;;) {
-        for (size_t i = 0; i < r->n; i++)
-            r->main[i].allowed = r->o->grammar != NULL && r->o->masked ? r->masks.words : NULL;
-        if ((st = draw(r, r->main, r->n, err)) != OK)
-            return st;
-        more = false;
-        for (size_t i = 0; i < r->n; i++)
-            if (r->main[i].on) {
-                if ((st = add_word(r, i, err)) != OK)
-                    return st;
-                more = more || r->main[i].on;
-            }
-        if (!more)
-            return OK;
-        if ((st = extend(r, r->main, r->n, false, err)) != OK)
-            return st;
-    }
-}
-
-/* ---- all of it ---- */
-
-static void
-run_fini(struct run *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        if (r->caches != NULL)
-            cache_free(r->caches[i]);
-        if (r->main != NULL)
-            line_free(&r->main[i]);
-    }
-    for (int i = 0; r->hand != NULL && i < num_threads(); i++)
-        sampler_free(r->hand[i]);
-    if (r->o->grammar != NULL)
-        masks_fini(&r->masks);
-    free(r->caches);
-    free(r->key);
-    free(r->hand);
-    free(r->logits);
-    free(r->main);
-    free(r->seq);
-}
-
-static enum status
-run_init(struct run *r, struct err *err)
-{
-    size_t all = r->n * width_of(r->o);
-    enum status st;
-
-    r->caches = calloc(r->n, sizeof *r->caches);
-    r->key = calloc(r->n, sizeof *r->key);
-    r->hand = calloc((size_t)num_threads(), sizeof *r->hand);
-    r->main = calloc(r->n, sizeof *r->main);
-    r->seq = calloc(all, sizeof *r->seq);
-    r->logits = calloc(all, r->V * sizeof(float));
-    if (!r->caches || !r->key || !r->hand || !r->main || !r->seq || !r->logits)
-        return err_memory(err);
-    if (r->o->grammar != NULL && (st = masks_new(&r->masks, r->o->grammar, r->V, err)) != OK)
+    if ((st = g->way->report(s->out, s->state, err)) != OK)
         return st;
-    for (int i = 0; i < num_threads(); i++)
-        if ((st = sampler_new(&r->hand[i], r->V, err)) != OK)
-            return st;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct request *q = &r->requests[i];
-        struct rng rng = rng_seed_id(r->o->seed, q->id.p, q->id.n);
+    s->out->seconds = cli_seconds() - s->since;
+    g->way->end(s->state);
+    s->state = NULL;
+    if (g->o->max_tokens == 0 || s->out->n_candidates == 0) {
+        finish(g, s);
+        return OK;
+    }
+    first = s->out->candidate;
+    for (size_t k = 0; k < first->n; k++)
+        line_add(&s->main, first->token[k]);
+    s->main.rng = rng_seed(s->job.key, WORDS);
+    s->phase = SPEAK;
+    if (ends(&g->d->m->config, first->token[first->n - 1]))
+        finish(g, s);
+    return OK;
+}
 
-        r->key[i] = rng_u64(&rng);
-        if ((st = cache_new(&r->caches[i], r->d, q->prompt.n, err)) != OK ||
-            (st = line_new(&r->main[i], r, i, WORDS, block_tokens(r->o) + r->o->max_tokens + 1, err)) != OK)
+/* Behind a pass: a seat whose start has been through it begins its block. */
+static enum status
+begin_blocks(struct generator *g, struct err *err)
+{
+    enum status st;
+
+    for (size_t i = 0; i < g->n; i++) {
+        struct seat *s = &g->seat[i];
+
+        s->block = s->phase == BLOCK;
+        if (s->phase != START && (s->phase != PROMPT || s->main.after.n == 0))
+            continue;
+        if ((st = g->way->begin(&s->state, &s->job, s->main.tail, err)) != OK)
             return st;
-        r->main[i].row = i;
+        s->phase = BLOCK;
+        s->block = true;
     }
     return OK;
 }
 
 static enum status
-prompts_in(struct run *r, struct err *err)
+next_phase(struct generator *g, struct seat *s, struct err *err)
 {
-    struct id_span *prompts = calloc(r->n, sizeof *prompts);
-    enum status st;
-
-    if (prompts == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < r->n; i++)
-        prompts[i] = r->requests[i].prompt;
-    st = decoder_prompts(r->logits, r->d, r->caches, prompts, r->n, err);
-    free(prompts);
-    return st;
+    if (s->phase == FREE)
+        return OK;
+    if (s->block)
+        return s->found ? end_block(g, s, err) : OK;
+    if (s->phase == PROMPT && g->o->decide) {
+        if (s->main.drawn == g->o->grammar->start) {
+            line_add(&s->main, g->o->grammar->start);
+            s->phase = START;
+            return OK;
+        }
+        s->main.rng = rng_seed(s->job.key, WORDS);
+    }
+    return add_word(g, s, err);
 }
 
 enum status
-generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
-    const struct generate_options *o, struct err *err)
+generator_pass(struct generator *g, struct err *err)
 {
-    struct run r = {.d = d, .o = o, .requests = requests, .out = out, .n = n, .V = d->m->config.V};
+    struct pass pass;
     enum status st;
 
-    for (size_t i = 0; i < n; i++)
-        out[i] = (struct generation){0};
-    if (n == 0)
+    collect(&pass, g);
+    if (pass.n_prompts + pass.n_seqs == 0)
         return OK;
-    if ((st = run_init(&r, err)) != OK || (st = prompts_in(&r, err)) != OK)
-        goto out;
-    if (o->grammar != NULL)
-        if ((st = begin_block(&r, err)) != OK || (st = o->beams > 0 ? beams(&r, err) : samples(&r, err)) != OK)
-            goto out;
-    if (o->max_tokens > 0)
-        if (o->grammar == NULL || (st = begin_words(&r, err)) == OK)
-            st = words(&r, err);
-out:
-    run_fini(&r);
-    if (st != OK)
-        for (size_t i = 0; i < n; i++)
-            generation_fini(&out[i]);
-    return st;
+    if ((st = decoder_pass(g->logits, g->d, &pass, err)) != OK || (st = begin_blocks(g, err)) != OK ||
+        (st = draw(g, err)) != OK || (st = take(g, err)) != OK)
+        return st;
+    for (size_t i = 0; i < g->n; i++)
+        if ((st = next_phase(g, &g->seat[i], err)) != OK)
+            return st;
+    return OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grammar - masks, and blocks by beam search. Private to lib/model. */
+/* grammar - what a block may be. Private to lib/model. */
 #ifndef GRAMMAR_H
 #define GRAMMAR_H
 
@@ -21,17 +21,5 @@ struct place {
     bool ended, malformed;
 };
 void place_next(struct place *p, const struct grammar *g, int32_t token);
-
-/* What a request is worth knowing of while blocks are searched. */
-struct prompt {
-    struct cache *cache;
-    struct generation *out;
-};
-/*
- * Fills the candidates of n prompts by beam search. logits (n, V) are those behind start, which is the one token of
- * each start[i]. SYSTEM, DATA.
- */
-enum status beam_search(struct decoder *d, const struct prompt *prompts, struct tail *const *start, size_t n,
-    const float *logits, const struct masks *masks, const struct generate_options *o, struct err *err);
 
 #endif

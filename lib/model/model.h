@@ -434,7 +434,7 @@ enum status weights_checksums(char (*each)[CHECKSUM], char all[CHECKSUM], const 
 enum status selfsim_measure(double *difference, double *correlation, const struct selfsim_target *t,
     const struct weights *w, const struct model_config *c, struct err *err);
 
-/* ---- decoding (decode.c, prefill.c, attend.c) ----
+/* ---- decoding (decode.c, prefix.c, prefill.c, attend.c) ----
  *
  * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt
  * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
@@ -459,20 +459,36 @@ struct id_span {
     const int32_t *ids;
     size_t n;
 };
-/*
- * Fills n empty caches with n prompts, each of 1 … max_positions tokens that are below V and within its cache's
- * capacity; what several begin with is computed once. logits (n, V) are those after the last token of each. SYSTEM.
- */
-enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
-    const struct id_span *prompts, size_t n, struct err *err);
-/* Appends tokens, at least one, to a tail that follows a filled cache. */
+/* Caches that the decoder owns: what a later prompt begins with is copied from them and not computed again, also after
+ * decoder_return, until their memory is wanted (prefix.c). decoder_lend gives an empty one. SYSTEM. */
+enum status decoder_lend(struct cache **out, struct decoder *d, size_t capacity, struct err *err);
+void decoder_return(struct decoder *d, struct cache *a);
+
+/* Tokens, at least one, to be appended to a tail that follows a cache. */
 struct sequence {
     struct cache *cache;
     struct tail *tail;
     struct id_span more;
+    bool each; /* logits are wanted after each token, not after the last alone */
 };
-/* The same for n sequences, those of one cache beside each other: logits (n, V) after the last token of each.
- * SYSTEM. */
+/* What goes through the network together. */
+struct pass {
+    /* Prompts of 1 … max_positions tokens that are below V, into empty caches that have room for them. */
+    size_t n_prompts;
+    struct cache *const *caches;
+    const struct id_span *prompts;
+    /* Those of one cache beside each other; the cache is filled, or a prompt of this pass fills it. */
+    size_t n_seqs;
+    const struct sequence *seqs;
+};
+/*
+ * One pass. What several prompts begin with, and what a cache of the decoder's begins with, is not computed again.
+ * logits (rows, V): one after each prompt, then those of the sequences, in order. SYSTEM.
+ */
+enum status decoder_pass(float *logits, struct decoder *d, const struct pass *pass, struct err *err);
+/* Prompts alone, and sequences alone. */
+enum status decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches,
+    const struct id_span *prompts, size_t n, struct err *err);
 enum status decoder_extend(float *logits, struct decoder *d, const struct sequence *seqs, size_t n, struct err *err);
 
 /* ---- drawing a token (sample.c) ---- */
@@ -491,9 +507,22 @@ void sampler_free(struct sampler *s);
 enum status sampler_draw(int32_t *token, struct sampler *s, const float *logits, const uint8_t *allowed,
     struct id_span before, struct id_span after, const struct draw_options *o, struct rng *rng, struct err *err);
 
-/* ---- music and words (grammar.c, beam.c, generate.c) ---- */
+/* ---- a catalogue of blocks (trie.c) ---- */
 
 #define GRAMMAR_MAX_SLOTS 16
+/* The music tokens of a track. */
+struct tuple {
+    size_t n; /* 1 … GRAMMAR_MAX_SLOTS */
+    int32_t token[GRAMMAR_MAX_SLOTS];
+};
+/* The distinct tuples of n tracks as a prefix tree. of[i] becomes the number of the tuple of track i. SYSTEM. */
+struct trie;
+enum status trie_new(struct trie **out, uint32_t *of, const struct tuple *tracks, size_t n, struct err *err);
+void trie_free(struct trie *t);
+size_t trie_tuples(const struct trie *t);
+
+/* ---- music and words (grammar.c, prompt.c, generate.c, and the ways of block.h) ---- */
+
 #define GRAMMAR_NEVER 255
 /* A block: start, then a token of at least one slot, slots in order and each at most once, then end. */
 struct grammar {
@@ -507,6 +536,8 @@ struct generate_options {
     uint64_t seed;
     const struct grammar *grammar; /* NULL: text alone, nothing masked */
     size_t samples, beams;         /* beams 0: samples; else samples is not looked at */
+    const struct trie *trie;       /* not NULL: the best of its tuples, and neither samples nor beams */
+    size_t top, max_expand;        /* how many tracks; prefixes to expand, at most (0: all it takes) */
     size_t max_tokens;             /* of the words; 0 for none */
     bool masked;
     bool decide; /* the model's first token decides whether there is music; else there is */
@@ -517,10 +548,16 @@ struct candidate {
     size_t n;
     int32_t *token;
     bool malformed;
+    size_t tracks; /* of the trie that have this tuple; 0 without one */
 };
 struct generation {
-    size_t n_candidates; /* best first; 0 only if the model decided so, or without a grammar */
+    bool done;
+    /* Best first. None if the model decided so, without a grammar, or where every track of the trie was dropped. */
+    size_t n_candidates;
     struct candidate *candidate;
+    bool exact; /* of a trie: whether the search ended by itself */
+    size_t expansions;
+    double seconds; /* from when it was taken in until its candidates were known */
     size_t n_words;
     int32_t *word; /* without the token that ended them */
 };
@@ -528,17 +565,39 @@ void generation_fini(struct generation *g);
 struct request {
     struct id_span prompt; /* 1 … generate_room tokens below V */
     struct str id;         /* draws come from (seed, id) */
+    /* Of a trie: the tuples of tracks that are not to be recommended, one a track. */
+    const uint32_t *dropped;
+    size_t n_dropped;
 };
 /* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at
  * all. */
 size_t generate_room(const struct model *m, const struct generate_options *o);
-/* How many requests a batch should have, for memory's sake; what comes out does not depend on it. At least 1. */
-size_t generate_batch(const struct model *m, const struct generate_options *o);
+/* The ids of a record as a prompt: *n of them in *ids, at least 1 and at most room, each below V; the caller frees
+ * *ids, also on failure. DATA, SYSTEM. */
+enum status prompt_ids(
+    int32_t **ids, size_t *n, const msgpack_object *map, size_t room, const struct model_config *c, struct err *err);
 /*
- * Generates for n requests at once: first the block, by samples or beams, then words after the first candidate, until
- * an end of the model's or max_tokens or its last position. out[] is filled, to be freed by generation_fini. SYSTEM,
- * DATA (sampler_draw).
+ * Requests on their way: first the block, by samples, by beams or from a trie, then words after the first candidate,
+ * until an end of the model's or max_tokens or its last position. Each goes through the network at its own pace, all
+ * that are there in one pass; what comes out for one does not depend on the others. Everything is borrowed.
+ *
+ *     while (requests are left or some are not done) {
+ *         while (requests are left && generator_places(g) > 0)
+ *             generator_add(g, request, &generation);      its done is false until it is
+ *         generator_pass(g);
+ *     }
  */
+struct generator;
+enum status generator_new(struct generator **out, struct decoder *d, const struct generate_options *o, struct err *err);
+void generator_free(struct generator *g);
+/* How many requests may be added now; at first as many as memory allows, at least 1. */
+size_t generator_places(const struct generator *g);
+/* out is filled by and by, to be freed by generation_fini once it is done; request may go then. SYSTEM. */
+enum status generator_add(struct generator *g, const struct request *request, struct generation *out, struct err *err);
+/* One pass of the network for all that are there. SYSTEM; DATA as sampler_draw: then nothing but generator_free may
+ * follow, and each generation is still to be freed. */
+enum status generator_pass(struct generator *g, struct err *err);
+/* The whole of it for n requests. out is filled, or all of it freed on failure. */
 enum status generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
     const struct generate_options *o, struct err *err);
 

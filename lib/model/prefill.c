@@ -2,24 +2,14 @@
 /*
  * Prompts into caches, and tokens onto tails: what decode.c is given to compute.
  *
- * Prompts are sorted by their tokens. Then the longest prefix that a prompt shares with any before it is the one it
- * shares with the one just before, so each distinct prefix of the batch is computed once: n log n comparisons. The
- * turns of a conversation begin with each other, and all prompts with the system message.
+ * Prompts of a pass are sorted by their tokens. Then the longest prefix that a prompt shares with any before it is the
+ * one it shares with the one just before, so each distinct prefix of the pass is computed once: n log n comparisons.
+ * Prefixes of earlier passes: prefix.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/decode.h"
-
-static size_t
-common(const int32_t *a, size_t n, const int32_t *b, size_t m)
-{
-    size_t i = 0;
-
-    while (i < n && i < m && a[i] == b[i])
-        i++;
-    return i;
-}
 
 struct entry {
     struct cache *cache;
@@ -32,7 +22,7 @@ static int
 compare_entries(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
-    size_t i = common(x->prompt.ids, x->prompt.n, y->prompt.ids, y->prompt.n);
+    size_t i = ids_common(x->prompt.ids, x->prompt.n, y->prompt.ids, y->prompt.n);
 
     if (i < x->prompt.n && i < y->prompt.n)
         return x->prompt.ids[i] < y->prompt.ids[i] ? -1 : 1;
@@ -42,11 +32,11 @@ compare_entries(const void *a, const void *b)
 }
 
 struct plan {
-    struct entry *entry;
-    struct share *share;
+    struct entry *entry; /* (prompts) */
+    struct share *share; /* (prompts) */
     struct row *row;
-    size_t *last; /* (n) which row is the last of prompt number i */
-    size_t n_rows;
+    size_t *last; /* (wanted) the rows whose logits are wanted */
+    size_t n_rows, n_wanted;
 };
 
 static void
@@ -60,15 +50,15 @@ plan_free(struct plan *p)
 
 /* The last token is always computed, since its logits are wanted. */
 static void
-plan_entry(struct plan *p, size_t i, const struct decoder *d)
+plan_prompt(struct plan *p, size_t i, struct decoder *d)
 {
     const struct entry *e = &p->entry[i];
-    const struct cache *from = d->memo;
-    size_t shared = from == NULL ? 0 : common(e->prompt.ids, e->prompt.n - 1, from->ids, from->n);
+    size_t shared;
+    const struct cache *from = prefix_find(&shared, d, e->prompt.ids, e->prompt.n - 1);
 
     if (i > 0) {
         const struct entry *before = e - 1;
-        size_t near = common(e->prompt.ids, e->prompt.n - 1, before->prompt.ids, before->prompt.n);
+        size_t near = ids_common(e->prompt.ids, e->prompt.n - 1, before->prompt.ids, before->prompt.n);
 
         if (near >= shared) {
             shared = near;
@@ -80,99 +70,93 @@ plan_entry(struct plan *p, size_t i, const struct decoder *d)
         p->row[p->n_rows++] =
             (struct row){.token = e->prompt.ids[t], .position = t, .cache = e->cache, .n_cache = t + 1};
     p->last[e->number] = p->n_rows - 1;
-    memcpy(e->cache->ids, e->prompt.ids, e->prompt.n * sizeof(int32_t));
-    e->cache->n = e->prompt.n;
+}
+
+static void
+plan_sequence(struct plan *p, const struct sequence *s)
+{
+    for (size_t t = 0; t < s->more.n; t++) {
+        s->tail->n++;
+        p->row[p->n_rows] = (struct row){.token = s->more.ids[t],
+            .position = s->cache->n + s->tail->n - 1,
+            .cache = s->cache,
+            .n_cache = s->cache->n,
+            .tail = s->tail,
+            .n_tail = s->tail->n};
+        if (s->each || t + 1 == s->more.n)
+            p->last[p->n_wanted++] = p->n_rows;
+        p->n_rows++;
+    }
 }
 
 static enum status
-plan_prompts(struct plan *p, const struct decoder *d, struct cache *const *caches, const struct id_span *prompts,
-    size_t n, struct err *err)
+plan_new(struct plan *p, const struct pass *pass, struct err *err)
 {
-    size_t total = 0;
+    size_t n = pass->n_prompts, rows = 0, wanted = n;
 
     for (size_t i = 0; i < n; i++)
-        total += prompts[i].n;
-    p->entry = calloc(n, sizeof *p->entry);
-    p->share = calloc(n, sizeof *p->share);
-    p->last = calloc(n, sizeof *p->last);
-    p->row = calloc(total, sizeof *p->row);
+        rows += pass->prompts[i].n;
+    for (size_t i = 0; i < pass->n_seqs; i++) {
+        rows += pass->seqs[i].more.n;
+        wanted += pass->seqs[i].each ? pass->seqs[i].more.n : 1;
+    }
+    p->entry = calloc(n + 1, sizeof *p->entry);
+    p->share = calloc(n + 1, sizeof *p->share);
+    p->last = calloc(wanted + 1, sizeof *p->last);
+    p->row = calloc(rows + 1, sizeof *p->row);
     if (p->entry == NULL || p->share == NULL || p->last == NULL || p->row == NULL)
         return err_memory(err);
-    for (size_t i = 0; i < n; i++)
-        p->entry[i] = (struct entry){.cache = caches[i], .prompt = prompts[i], .number = i};
-    qsort(p->entry, n, sizeof *p->entry, compare_entries);
-    for (size_t i = 0; i < n; i++)
-        plan_entry(p, i, d);
     return OK;
 }
 
-/* Keeps what the first and the last of the sorted prompts, hence all of them, begin with. */
-static enum status
-remember(struct decoder *d, const struct plan *p, size_t n, struct err *err)
+static void
+plan_fill(struct plan *p, struct decoder *d, const struct pass *pass)
 {
-    const struct entry *a = &p->entry[0], *b = &p->entry[n - 1];
-    size_t same = common(a->prompt.ids, a->prompt.n, b->prompt.ids, b->prompt.n);
-    struct cache *memo;
-    enum status st;
+    size_t n = pass->n_prompts;
 
-    if (d->memo != NULL && d->memo->n == same && common(d->memo->ids, same, a->prompt.ids, same) == same)
-        return OK;
-    if ((st = cache_new(&memo, d, same, err)) != OK)
-        return st;
-    for (size_t l = 0; l < d->m->config.L; l++)
-        cache_copy(memo, a->cache, same, l, d);
-    memcpy(memo->ids, a->prompt.ids, same * sizeof(int32_t));
-    memo->n = same;
-    cache_free(d->memo);
-    d->memo = memo;
-    return OK;
+    for (size_t i = 0; i < n; i++)
+        p->entry[i] = (struct entry){.cache = pass->caches[i], .prompt = pass->prompts[i], .number = i};
+    qsort(p->entry, n, sizeof *p->entry, compare_entries);
+    for (size_t i = 0; i < n; i++)
+        plan_prompt(p, i, d);
+    p->n_wanted = n;
+    /* Only now do the caches say what they hold: those of this pass are found by their neighbours alone. */
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *e = &p->entry[i];
+
+        memcpy(e->cache->ids, e->prompt.ids, e->prompt.n * sizeof(int32_t));
+        e->cache->n = e->prompt.n;
+    }
+    for (size_t i = 0; i < pass->n_seqs; i++)
+        plan_sequence(p, &pass->seqs[i]);
+}
+
+enum status
+decoder_pass(float *logits, struct decoder *d, const struct pass *pass, struct err *err)
+{
+    struct plan p = {0};
+    enum status st = plan_new(&p, pass, err);
+
+    if (st == OK) {
+        plan_fill(&p, d, pass);
+        if (p.n_rows > 0)
+            st = decoder_rows(logits, d, p.row, p.n_rows, p.share, pass->n_prompts, p.last, p.n_wanted, err);
+        for (size_t i = 0; st != OK && i < pass->n_prompts; i++)
+            pass->caches[i]->n = 0; /* nobody may begin with them */
+    }
+    plan_free(&p);
+    return st;
 }
 
 enum status
 decoder_prompts(float *logits, struct decoder *d, struct cache *const *caches, const struct id_span *prompts, size_t n,
     struct err *err)
 {
-    struct plan p = {0};
-    enum status st;
-
-    if (n == 0)
-        return OK;
-    if ((st = plan_prompts(&p, d, caches, prompts, n, err)) == OK &&
-        (st = decoder_rows(logits, d, p.row, p.n_rows, p.share, n, p.last, n, err)) == OK)
-        st = remember(d, &p, n, err);
-    plan_free(&p);
-    return st;
+    return decoder_pass(logits, d, &(struct pass){.n_prompts = n, .caches = caches, .prompts = prompts}, err);
 }
 
 enum status
 decoder_extend(float *logits, struct decoder *d, const struct sequence *seqs, size_t n, struct err *err)
 {
-    struct row *row = NULL;
-    size_t *last = calloc(n, sizeof *last), total = 0;
-    enum status st = OK;
-
-    for (size_t i = 0; i < n; i++)
-        total += seqs[i].more.n;
-    if (n > 0 && (last == NULL || (row = calloc(total, sizeof *row)) == NULL))
-        st = err_memory(err);
-    total = 0;
-    for (size_t i = 0; st == OK && i < n; i++) {
-        const struct sequence *s = &seqs[i];
-
-        for (size_t t = 0; t < s->more.n; t++) {
-            s->tail->n++;
-            row[total++] = (struct row){.token = s->more.ids[t],
-                .position = s->cache->n + s->tail->n - 1,
-                .cache = s->cache,
-                .n_cache = s->cache->n,
-                .tail = s->tail,
-                .n_tail = s->tail->n};
-        }
-        last[i] = total - 1;
-    }
-    if (st == OK && n > 0)
-        st = decoder_rows(logits, d, row, total, NULL, 0, last, n, err);
-    free(row);
-    free(last);
-    return st;
+    return decoder_pass(logits, d, &(struct pass){.n_seqs = n, .seqs = seqs}, err);
 }

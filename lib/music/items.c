@@ -66,3 +66,46 @@ items_free(struct items *items)
     free(items->codes);
     free(items);
 }
+
+static int
+compare_tracks(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+enum status
+items_history(uint32_t **tracks, size_t *n, const struct items *items, const msgpack_object *map, struct err *err)
+{
+    const msgpack_object *list;
+    struct str role, id;
+    size_t found = 0;
+
+    *tracks = NULL;
+    *n = 0;
+    if (!map_has(map, "history"))
+        return OK;
+    if (map_array(&list, map, "history", err) != OK)
+        return err->status;
+    if ((*tracks = calloc((size_t)list->via.array.size + 1, sizeof(**tracks))) == NULL)
+        return err_memory(err);
+    for (uint32_t i = 0; i < list->via.array.size; i++) {
+        const msgpack_object *turn = &list->via.array.ptr[i];
+        uint32_t track;
+
+        if (obj_map(turn, "history", err) != OK || map_str(&role, turn, "role", err) != OK)
+            return err->status == DATA ? err_context(err, "history: %u", i + 1) : err->status;
+        if (!str_eq(role, STR("music")))
+            continue;
+        if (map_str(&id, turn, "content", err) != OK)
+            return err_context(err, "history: %u", i + 1);
+        if ((track = ids_find(items->ids, id)) != IDS_NONE)
+            (*tracks)[found++] = track;
+    }
+    qsort(*tracks, found, sizeof(**tracks), compare_tracks);
+    for (size_t i = 0; i < found; i++)
+        if (*n == 0 || (*tracks)[*n - 1] != (*tracks)[i])
+            (*tracks)[(*n)++] = (*tracks)[i];
+    return OK;
+}

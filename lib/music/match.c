@@ -12,40 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "music/music.h"
-#include "num/num.h"
+#include "music/matcher.h"
 
-#define SUBSETS (1U << MODALITIES)
 #define EXACT ((uint64_t)1 << 63)
-
-/* What a query knows of a track that it touched. */
-struct work {
-    uint64_t key;   /* best so far, larger is better: exact, rank of the subset, candidate */
-    uint32_t stamp; /* of the query, else key is old */
-    uint32_t turn;  /* of the candidate, else agree is old */
-    uint32_t agree; /* subset of the modalities that agree with this candidate */
-    int sum;        /* of key's subset */
-};
-
-struct entry {
-    uint64_t key, hash;
-    uint32_t track;
-};
-
-struct matcher {
-    const struct items *items;
-    uint64_t seed;
-    uint32_t *list[MODALITIES];  /* tracks by code */
-    uint32_t *start[MODALITIES]; /* (codes + 1) */
-    uint32_t codes[MODALITIES];  /* one more than the largest */
-    struct work *work;           /* (items) */
-    uint32_t *touched;           /* (items) */
-    uint32_t n_touched, stamp, turn;
-    unsigned rank[SUBSETS]; /* 0 for the empty subset … 31 */
-    int sum[SUBSETS];
-    struct entry *entry; /* grows to what a query needs */
-    size_t cap;
-};
 
 /* Ranks the subsets by their sum, the playlist token (bit 0) first on a tie. */
 static void
@@ -176,14 +145,8 @@ visit(struct matcher *m, const struct codes *codes, size_t place, size_t likely)
     }
 }
 
-/* A candidate by its probability. */
-struct likely {
-    double logprob;
-    size_t at;
-};
-
-static int
-compare_likely(const void *a, const void *b)
+int
+match_likelier(const void *a, const void *b)
 {
     const struct likely *x = a, *y = b;
 
@@ -204,9 +167,8 @@ compare(const void *a, const void *b)
     return x->track < y->track ? -1 : x->track > y->track;
 }
 
-/* Room for n entries. */
-static enum status
-need(struct matcher *m, size_t n, struct err *err)
+enum status
+match_need(struct matcher *m, size_t n, struct err *err)
 {
     struct entry *p;
 
@@ -219,18 +181,17 @@ need(struct matcher *m, size_t n, struct err *err)
     return OK;
 }
 
-/* By the track's id: the order does not depend on the catalogue's. */
-static struct entry
-entry_of(const struct matcher *m, uint64_t query, uint32_t t, uint64_t key)
+struct entry
+match_entry(const struct matcher *m, uint64_t query, uint32_t t, uint64_t key)
 {
     struct str id = ids_str(m->items->ids, t);
 
     return (struct entry){key, hash64(query, id.p, id.n), t};
 }
 
-/* The first top of n entries, in order. A heap of the best ones, worst on top, spares sorting the rest. */
-static size_t
-select_top(struct entry *e, size_t n, size_t top)
+/* A heap of the best ones, worst on top, spares sorting the rest. */
+size_t
+match_select(struct entry *e, size_t n, size_t top)
 {
     size_t heap = n < top ? n : top;
 
@@ -258,8 +219,8 @@ select_top(struct entry *e, size_t n, size_t top)
     return heap;
 }
 
-static bool
-dropped(const uint32_t *drop, size_t n, uint32_t t)
+bool
+match_dropped(const uint32_t *drop, size_t n, uint32_t t)
 {
     for (size_t i = 0; i < n; i++)
         if (drop[i] == t)
@@ -273,12 +234,12 @@ fill(size_t *n, size_t top, struct matcher *m, uint64_t query, const uint32_t *d
 {
     size_t at = *n;
 
-    if (need(m, at + m->items->n, err) != OK)
+    if (match_need(m, at + m->items->n, err) != OK)
         return SYSTEM;
     for (uint32_t t = 0; t < m->items->n; t++)
-        if (m->work[t].stamp != m->stamp && !dropped(drop, n_drop, t))
-            m->entry[at++] = entry_of(m, query, t, 0);
-    *n += select_top(m->entry + *n, at - *n, top - *n);
+        if (m->work[t].stamp != m->stamp && !match_dropped(drop, n_drop, t))
+            m->entry[at++] = match_entry(m, query, t, 0);
+    *n += match_select(m->entry + *n, at - *n, top - *n);
     return OK;
 }
 
@@ -297,25 +258,26 @@ matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher 
         return err_memory(err);
     for (size_t i = 0; i < n; i++)
         order[i] = (struct likely){candidates[i].logprob, i};
-    qsort(order, n, sizeof(*order), compare_likely);
+    qsort(order, n, sizeof(*order), match_likelier);
     m->stamp++;
     m->turn = 0;
     m->n_touched = 0;
     for (size_t i = 0; i < n; i++)
         visit(m, &candidates[order[i].at].codes, order[i].at, i);
     free(order);
-    if (need(m, m->n_touched, err) != OK)
+    if (match_need(m, m->n_touched, err) != OK)
         return SYSTEM;
     for (uint32_t i = 0; i < m->n_touched; i++)
-        if (!dropped(drop, n_drop, m->touched[i]))
-            m->entry[found++] = entry_of(m, hash, m->touched[i], m->work[m->touched[i]].key);
-    found = select_top(m->entry, found, top);
+        if (!match_dropped(drop, n_drop, m->touched[i]))
+            m->entry[found++] = match_entry(m, hash, m->touched[i], m->work[m->touched[i]].key);
+    found = match_select(m->entry, found, top);
     if (found < top && fill(&found, top, m, hash, drop, n_drop, err) != OK)
         return SYSTEM;
     for (size_t i = 0; i < found; i++) {
         uint32_t t = m->entry[i].track;
         bool touched = m->work[t].stamp == m->stamp;
-        hits[i] = (struct match_hit){t, touched && (m->work[t].key & EXACT) != 0, touched ? m->work[t].sum : 0};
+        hits[i] = (struct match_hit){
+            .track = t, .exact = touched && (m->work[t].key & EXACT) != 0, .sum = touched ? m->work[t].sum : 0};
     }
     *n_hits = found;
     return OK;

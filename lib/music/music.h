@@ -62,6 +62,10 @@ struct items {
 /* A track_id that comes twice is DATA. */
 enum status items_load(struct items **out, const char *path, struct err *err);
 void items_free(struct items *items);
+/* The tracks of a record's history that are in the catalogue, each once and in ascending order: *n of them in *tracks,
+ * which the caller frees, also on failure; none where the record has no history. DATA, SYSTEM. */
+enum status items_history(
+    uint32_t **tracks, size_t *n, const struct items *items, const msgpack_object *map, struct err *err);
 
 /* ---- vectors of one modality (points.c) ---- */
 
@@ -158,7 +162,7 @@ struct usage_of usage_of(const struct usage *u, enum modality m);
 /* Writes one record: {tracks, tuples, alone, largest_tuple, tracks_per_tuple, modalities: {playlist: {…}, …}}. */
 enum status usage_write(struct rec_writer *w, const struct usage *u, struct err *err);
 
-/* ---- from codes to tracks (match.c): §4.4 of the paper ---- */
+/* ---- from codes to tracks (match.c): §4.4 of the paper; by probability (matchexact.c) ---- */
 
 struct match_candidate {
     struct codes codes;
@@ -167,7 +171,8 @@ struct match_candidate {
 struct match_hit {
     uint32_t track; /* index into the items */
     bool exact;
-    int sum; /* of the weights that agree, over the best candidate */
+    int sum;        /* of the weights that agree, over the best candidate */
+    double logprob; /* matcher_exact: the track's own */
 };
 struct matcher;
 /* Inverted lists of the items, which are borrowed. Memory: 20 bytes a track and 12 a track for work. */
@@ -179,6 +184,13 @@ void matcher_free(struct matcher *m);
  * likelier candidate; then a hash of (seed, query, track). Without candidates there are no hits.
  */
 enum status matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
+    const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);
+
+/*
+ * The same of exact matches alone, by probability: a track's is its candidate's divided by the number of tracks that
+ * have these codes (those of drop included). Equal ones go by the hash.
+ */
+enum status matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);
 
 /* ---- playlist embeddings (item2vec.c) ---- */

@@ -128,6 +128,18 @@ void packed_make(struct packed *out, void *memory, enum packing kind, struct pac
 size_t packed_scratch(const struct packed *P, size_t M);
 void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch);
 
+/* ---- quantiles of what was counted (quantile.c) ---- */
+
+/* Numbers, 8 bytes each; all zero is empty. */
+struct quantiles {
+    double *p;
+    size_t n, cap;
+};
+void quantiles_free(struct quantiles *q);
+enum status quantiles_add(struct quantiles *q, double x, struct err *err);
+/* The smallest of them that at least the share of them do not exceed, share in (0, 1]; 0 if there are none. */
+double quantiles_at(struct quantiles *q, double share);
+
 /* ---- eigenvectors (eigen.c) ---- */
 
 /*

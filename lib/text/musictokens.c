@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which ids of a tokenizer are music tokens, and of which slot: a modality that is wanted and that the tokenizer has.
- * One pass over the vocabulary; 9 bytes a token.
+ * Some passes over the vocabulary; 9 bytes a token, and 4 a code.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +53,29 @@ number_slots(uint8_t slot_of[MODALITIES], struct music_tokens *t, const bool *wa
     return t->n_slots > 0 ? OK : err_set(err, DATA, "the tokenizer has no music tokens");
 }
 
+/* From codes back to ids, for the modalities that are slots. */
+static enum status
+index_codes(struct music_tokens *t, size_t V, struct err *err)
+{
+    for (size_t id = 0; id < V; id++)
+        if (t->slot[id] != 0 && t->slot[id] != MUSIC_NEVER) {
+            enum modality m = t->modality[t->slot[id] - 1];
+            size_t code = (size_t)t->code[id];
+
+            t->n_codes[m] = code >= t->n_codes[m] ? code + 1 : t->n_codes[m];
+        }
+    for (int m = 0; m < MODALITIES; m++) {
+        if (t->n_codes[m] > 0 && (t->id[m] = malloc(t->n_codes[m] * sizeof *t->id[m])) == NULL)
+            return err_memory(err);
+        for (size_t k = 0; k < t->n_codes[m]; k++)
+            t->id[m][k] = -1;
+    }
+    for (size_t id = 0; id < V; id++)
+        if (t->slot[id] != 0 && t->slot[id] != MUSIC_NEVER)
+            t->id[t->modality[t->slot[id] - 1]][t->code[id]] = (int32_t)id;
+    return OK;
+}
+
 enum status
 music_tokens_find(struct music_tokens *t, const struct bpe *b, size_t V, const char *names, struct err *err)
 {
@@ -81,6 +104,8 @@ music_tokens_find(struct music_tokens *t, const struct bpe *b, size_t V, const c
         for (uint32_t id = 0; st == OK && id < size; id++)
             if (token_parse(&m, &t->code[id], bpe_token_text(b, id)))
                 t->slot[id] = slot_of[m];
+        if (st == OK)
+            st = index_codes(t, V, err);
     }
     if (st != OK)
         music_tokens_fini(t);
@@ -92,5 +117,27 @@ music_tokens_fini(struct music_tokens *t)
 {
     free(t->slot);
     free(t->code);
+    for (int m = 0; m < MODALITIES; m++)
+        free(t->id[m]);
     *t = (struct music_tokens){0};
+}
+
+enum status
+music_tokens_of(
+    int32_t ids[MODALITIES], size_t *n, const struct music_tokens *t, const struct codes *codes, struct err *err)
+{
+    *n = 0;
+    for (int m = 0; m < MODALITIES; m++) {
+        int32_t code = codes->code[m];
+        char name[32];
+
+        if (code == CODE_NONE)
+            continue;
+        if ((size_t)code >= t->n_codes[m] || t->id[m][code] < 0) {
+            (void)token_name(name, (enum modality)m, code);
+            return err_set(err, DATA, "%s is none of the run's tokens", name);
+        }
+        ids[(*n)++] = t->id[m][code];
+    }
+    return OK;
 }

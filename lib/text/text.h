@@ -101,6 +101,8 @@ struct music_tokens {
     enum modality modality[MODALITIES]; /* (n_slots) of slot i + 1 */
     uint8_t *slot;                      /* (V) from 1; MUSIC_NEVER for other modalities; 0 for every other token */
     int32_t *code;                      /* (V) where slot is not 0 */
+    size_t n_codes[MODALITIES];         /* one more than the largest code of a slot's tokens; 0 for others */
+    int32_t *id[MODALITIES];            /* (n_codes) -1 where the code has no token */
 };
 /* "playlist,semantic" into a flag a modality; NULL means all. USAGE. */
 enum status modalities_parse(bool wanted[MODALITIES], const char *names, struct err *err);
@@ -111,6 +113,9 @@ enum status modalities_parse(bool wanted[MODALITIES], const char *names, struct 
 enum status music_tokens_find(
     struct music_tokens *t, const struct bpe *b, size_t V, const char *names, struct err *err);
 void music_tokens_fini(struct music_tokens *t);
+/* The tokens of a track's codes, *n of them, in the order of a block. DATA, naming it, for a code that has none. */
+enum status music_tokens_of(
+    int32_t ids[MODALITIES], size_t *n, const struct music_tokens *t, const struct codes *codes, struct err *err);
 
 /* ---- training (bpetrain.c) ---- */
 

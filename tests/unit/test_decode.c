@@ -55,7 +55,7 @@ decode_all(float *first, float *later, const struct model *m, enum packing packi
     for (size_t i = 0; fine && i < PROMPTS; i += batch) {
         fine = decoder_prompts(first + i * TINY_V, d, cache + i, prompt + i, batch, NULL) == OK;
         for (size_t k = 0; k < batch; k++)
-            seq[k] = (struct sequence){cache[i + k], tail[i + k], {more, 1 + (i + k) % 2}};
+            seq[k] = (struct sequence){.cache = cache[i + k], .tail = tail[i + k], .more = {more, 1 + (i + k) % 2}};
         fine = fine && decoder_extend(later + i * TINY_V, d, seq, batch, NULL) == OK;
         for (size_t k = 0; k < batch; k++)
             seq[k].more = (struct id_span){more + 1 + (i + k) % 2, 2 - (i + k) % 2};

@@ -15,7 +15,7 @@ static struct grammar grammar;
 static struct decoder *decoder;
 static struct model *model;
 
-struct tuple {
+struct scored {
     int32_t token[TINY_SLOTS + 1];
     size_t n;
     double logprob;
@@ -39,7 +39,7 @@ run(struct generation *out, size_t first, size_t n, const struct generate_option
     struct request q[PROMPTS];
 
     for (size_t i = 0; i < n; i++)
-        q[i] = (struct request){{text[first + i], length[first + i]}, {names + first + i, 1}};
+        q[i] = (struct request){.prompt = {text[first + i], length[first + i]}, .id = {names + first + i, 1}};
     return generate(out, decoder, q, n, o, NULL) == OK;
 }
 
@@ -58,7 +58,7 @@ same(const struct generation *a, const struct generation *b)
 /* ---- brute force ---- */
 
 static double
-score(const int32_t *prompt, size_t n, const struct tuple *t)
+score(const int32_t *prompt, size_t n, const struct scored *t)
 {
     static float logits[64 * TINY_V];
     int32_t ids[64];
@@ -83,19 +83,19 @@ score(const int32_t *prompt, size_t n, const struct tuple *t)
 static int
 compare_tuples(const void *a, const void *b)
 {
-    const struct tuple *x = a, *y = b;
+    const struct scored *x = a, *y = b;
 
     return x->logprob > y->logprob ? -1 : x->logprob < y->logprob;
 }
 
 static void
-all_tuples(struct tuple t[TUPLES], size_t prompt)
+all_tuples(struct scored t[TUPLES], size_t prompt)
 {
     for (int number = 1; number <= TUPLES; number++) {
-        struct tuple *x = &t[number - 1];
+        struct scored *x = &t[number - 1];
         int digits = number;
 
-        *x = (struct tuple){.n = 0};
+        *x = (struct scored){.n = 0};
         for (int s = 0; s < TINY_SLOTS; s++, digits /= TINY_K + 1)
             if (digits % (TINY_K + 1) > 0)
                 x->token[x->n++] = TINY_FIRST + s * TINY_K + digits % (TINY_K + 1) - 1;
@@ -108,7 +108,7 @@ all_tuples(struct tuple t[TUPLES], size_t prompt)
 static void
 beams_against_all(void)
 {
-    static struct tuple t[TUPLES];
+    static struct scored t[TUPLES];
     struct generate_options o = options();
     struct generation out[PROMPTS], few[PROMPTS];
     double worst = 0;

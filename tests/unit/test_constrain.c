@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The best tracks of 2,000 by exact search against brute force, which scores every tuple by plain decoding and sorts.
+ * Many tracks share a tuple, some tuples begin others, and two tokens have the same embeddings, so that tracks tie.
+ * Brute force also tells, without a tree, which prefixes are at least as probable as the N-th track.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+#include "unit.h"
+
+enum { K = 12, SLOTS = 3, FIRST = 20, BEGIN = FIRST + SLOTS * K, FINAL = BEGIN + 1, V = FINAL + 1, EOS = 1 };
+enum { ITEMS = 2000, PROMPTS = 6, MOST = 4000 };
+
+static struct tuple item[ITEMS];
+static uint32_t of[ITEMS];
+static struct trie *trie;
+static uint8_t slot[V];
+static struct grammar grammar = {.start = BEGIN, .end = FINAL, .n_slots = SLOTS, .slot = slot};
+static struct model *model;
+static struct decoder *decoder;
+static int32_t text[PROMPTS][30];
+static const size_t length[PROMPTS] = {12, 3, 30, 12, 1, 17};
+
+/* A distinct tuple by brute force. */
+struct known {
+    struct tuple tuple;
+    size_t tracks, left;    /* that have it, and that were not dropped */
+    double logp[SLOTS + 2]; /* of its first tokens, then with the end */
+    double score;           /* of one of its tracks */
+    /* Of its first n tokens: whether a chain of the tree begins with the last of them, told by one of the tuples that
+     * begin so; and the fewest tracks that such a tuple has. */
+    bool chain[SLOTS + 1];
+    size_t fewest[SLOTS + 1];
+};
+static struct known known[ITEMS];
+static size_t n_known;
+
+static bool
+make_model(double peaked)
+{
+    struct model_config c = {.V = V, .D = 24, .L = 2, .H = 4, .G = 2, .E = 6, .F = 28, .max_positions = 64};
+    struct rng rng = rng_seed(4, 4);
+
+    c.norm_eps = 1e-5;
+    c.rope_theta = 10000;
+    c.eos[0] = EOS;
+    c.n_eos = 1;
+    if (model_new(&model, &c, NULL) != OK)
+        return false;
+    for (size_t i = 0; i < model->params->count; i++)
+        model->params->block[i] = (float)(0.3 * rng_normal(&rng));
+    for (size_t i = 0; i < (size_t)V * c.D; i++)
+        model->params->head[i] *= (float)peaked;
+    /* Codes 2 and 5 of the last slot cannot be told apart. */
+    for (float *w = model->params->embed;; w = model->params->head) {
+        size_t base = FIRST + 2 * K;
+
+        memcpy(w + (base + 5) * c.D, w + (base + 2) * c.D, c.D * sizeof *w);
+        if (w == model->params->head)
+            break;
+    }
+    return decoder_new(&decoder, model, PACK_F32, NULL) == OK;
+}
+
+/* Few codes are common, a fifth is missing. */
+static bool
+make_items(void)
+{
+    struct rng rng = rng_seed(9, 9);
+
+    for (size_t i = 0; i < ITEMS; i++)
+        while (item[i].n == 0)
+            for (int s = 0; s < SLOTS; s++) {
+                uint64_t code = rng_below(&rng, 1 + rng_below(&rng, K));
+
+                if (rng_unit(&rng) > 0.2)
+                    item[i].token[item[i].n++] = FIRST + s * K + (int32_t)code;
+            }
+    return trie_new(&trie, of, item, ITEMS, NULL) == OK;
+}
+
+/* ---- brute force ---- */
+
+static bool
+begins(const struct tuple *t, const struct tuple *with, size_t n)
+{
+    return t->n >= n && memcmp(t->token, with->token, n * sizeof *t->token) == 0;
+}
+
+/* How many ways tuples go on behind the first n tokens of t, the end included. */
+static size_t
+ways(const struct tuple *t, size_t n)
+{
+    bool seen[V] = {false};
+    size_t count = 0;
+
+    for (size_t k = 0; k < n_known; k++)
+        if (begins(&known[k].tuple, t, n)) {
+            int32_t next = known[k].tuple.n == n ? FINAL : known[k].tuple.token[n];
+
+            count += !seen[next];
+            seen[next] = true;
+        }
+    return count;
+}
+
+/* The distinct tuples. */
+static void
+collect(void)
+{
+    for (size_t i = 0; i < ITEMS; i++) {
+        size_t k = 0;
+
+        while (k < n_known && !(known[k].tuple.n == item[i].n && begins(&known[k].tuple, &item[i], item[i].n)))
+            k++;
+        if (k == n_known)
+            known[n_known++] = (struct known){.tuple = item[i]};
+        known[k].tracks++;
+    }
+    for (size_t k = 0; k < n_known; k++)
+        for (size_t n = 1; n <= known[k].tuple.n; n++) {
+            struct known *x = &known[k];
+
+            x->chain[n] = n == 1 || ways(&x->tuple, n - 1) > 1;
+            x->fewest[n] = SIZE_MAX;
+            for (size_t j = 0; j < n_known; j++)
+                if (begins(&known[j].tuple, &x->tuple, n)) {
+                    x->chain[n] = x->chain[n] && j >= k;
+                    x->fewest[n] = known[j].tracks < x->fewest[n] ? known[j].tracks : x->fewest[n];
+                }
+        }
+}
+
+/* A step's log probability; the search cuts rounding off in the same way. */
+static double
+step(const float *logits, int32_t token)
+{
+    double x = (double)logits[token] - vec_logsumexp(logits, V);
+
+    return x < 0 ? x : 0;
+}
+
+/* Each tuple on its own: the prompt's cache, and start and tokens on a fresh tail. */
+static bool
+score_all(size_t prompt)
+{
+    static float logits[(SLOTS + 1) * V];
+    struct id_span span = {text[prompt], length[prompt]};
+    struct cache *cache = NULL;
+    bool fine = cache_new(&cache, decoder, length[prompt], NULL) == OK &&
+                decoder_prompts(logits, decoder, &cache, &span, 1, NULL) == OK;
+
+    for (size_t k = 0; fine && k < n_known; k++) {
+        struct known *x = &known[k];
+        struct tail *tail = NULL;
+        int32_t ids[SLOTS + 1] = {BEGIN};
+
+        memcpy(ids + 1, x->tuple.token, x->tuple.n * sizeof *ids);
+        fine = tail_new(&tail, decoder, SLOTS + 1, NULL) == OK &&
+               decoder_extend(logits, decoder,
+                   &(struct sequence){.cache = cache, .tail = tail, .more = {ids, x->tuple.n + 1}, .each = true}, 1,
+                   NULL) == OK;
+        tail_free(tail);
+        x->logp[0] = 0;
+        for (size_t i = 0; i < x->tuple.n; i++)
+            x->logp[i + 1] = x->logp[i] + step(logits + i * V, x->tuple.token[i]);
+        x->logp[x->tuple.n + 1] = x->logp[x->tuple.n] + step(logits + x->tuple.n * V, FINAL);
+        x->score = x->logp[x->tuple.n + 1] - log((double)x->tracks);
+        x->left = x->tracks;
+    }
+    cache_free(cache);
+    return fine;
+}
+
+static int
+compare_known(const void *a, const void *b)
+{
+    const struct known *x = a, *y = b;
+
+    return x->score > y->score ? -1 : x->score < y->score;
+}
+
+/* Prefixes at the beginning of a chain whose tracks may have least or more. */
+static size_t
+must_expand(double least)
+{
+    size_t count = 1; /* nothing but start */
+
+    for (size_t k = 0; k < n_known; k++)
+        for (size_t n = 1; n <= known[k].tuple.n; n++)
+            count += known[k].chain[n] && known[k].logp[n] - log((double)known[k].fewest[n]) >= least;
+    return count;
+}
+
+/* The N-th best track's score; -INFINITY if there are fewer. known is sorted. */
+static double
+nth(size_t N)
+{
+    size_t tracks = 0;
+
+    for (size_t k = 0; k < n_known; k++)
+        if ((tracks += known[k].left) >= N)
+            return known[k].score;
+    return -INFINITY;
+}
+
+/* ---- the search ---- */
+
+static struct generate_options
+options(size_t N)
+{
+    return (struct generate_options){.draw = {.temperature = 1, .top_p = 1, .penalty = 1},
+        .seed = 1,
+        .grammar = &grammar,
+        .trie = trie,
+        .top = N,
+        .masked = true};
+}
+
+static bool
+run(struct generation *out, size_t first, size_t n, const uint32_t *dropped, size_t n_dropped,
+    const struct generate_options *o)
+{
+    static const char names[] = "abcdef";
+    struct request q[PROMPTS];
+
+    for (size_t i = 0; i < n; i++)
+        q[i] = (struct request){.prompt = {text[first + i], length[first + i]},
+            .id = {names + first + i, 1},
+            .dropped = dropped,
+            .n_dropped = n_dropped};
+    return generate(out, decoder, q, n, o, NULL) == OK;
+}
+
+/* Wrong candidates, and a missing one: all tuples with a track that is left and at least the N-th score, in order. */
+static size_t
+compare(const struct generation *g, size_t N)
+{
+    double least = nth(N);
+    size_t at = 0, wrong = 0;
+
+    for (size_t k = 0; k < n_known; k++) {
+        size_t same = k, j;
+
+        if (known[k].left == 0 || known[k].score < least)
+            continue;
+        if (at == g->n_candidates)
+            return wrong + 1;
+        /* Tuples that tie may come in any order. */
+        while (same > 0 && known[same - 1].score == known[k].score)
+            same--;
+        for (j = same; j < n_known && known[j].score == known[k].score; j++)
+            if (g->candidate[at].n == known[j].tuple.n + 1 &&
+                memcmp(g->candidate[at].token, known[j].tuple.token, known[j].tuple.n * sizeof(int32_t)) == 0)
+                break;
+        wrong += j == n_known || known[j].score != known[k].score ||
+                 g->candidate[at].token[known[j].tuple.n] != FINAL ||
+                 g->candidate[at].logprob != known[j].logp[known[j].tuple.n + 1] ||
+                 g->candidate[at].tracks != known[j].tracks;
+        at++;
+    }
+    return wrong + (at != g->n_candidates);
+}
+
+static void
+against_all(double peaked)
+{
+    static const size_t top[] = {1, 7, 100, 400, MOST};
+    enum { TOPS = sizeof top / sizeof *top };
+    struct generation out[TOPS][PROMPTS];
+    size_t wrong = 0, count = 0, expanded = 0, inexact = 0;
+    bool fine = true;
+
+    for (size_t k = 0; k < TOPS; k++) {
+        struct generate_options o = options(top[k]);
+
+        fine = run(out[k], 0, PROMPTS, NULL, 0, &o) && fine;
+    }
+    CHECK(fine, "head times %.0f: the search runs", peaked);
+    for (size_t i = 0; i < PROMPTS; i++) {
+        fine = score_all(i) && fine;
+        qsort(known, n_known, sizeof *known, compare_known);
+        for (size_t k = 0; k < TOPS; k++) {
+            struct generation *g = &out[k][i];
+
+            wrong += compare(g, top[k]);
+            count += g->expansions != must_expand(nth(top[k]));
+            expanded += g->expansions;
+            inexact += !g->exact;
+            generation_fini(g);
+        }
+    }
+    CHECK(fine && wrong == 0, "the tuples of brute force, with their probabilities and counts (%zu wrong)", wrong);
+    CHECK(count == 0, "expanded are the prefixes at least as probable as the N-th track, no other (%zu)", expanded);
+    CHECK(inexact == 0, "and it says that it is exact");
+}
+
+static void
+dropped(void)
+{
+    uint32_t drop[60];
+    struct generate_options o = options(40);
+    struct generation g;
+    size_t n = 0;
+
+    /* All tracks of the best tuple, and every second of the next ones. */
+    CHECK(score_all(2), "brute force");
+    qsort(known, n_known, sizeof *known, compare_known);
+    for (size_t k = 0; k < 12; k++)
+        for (size_t i = 0, skip = 0; i < ITEMS && n < 60; i++)
+            if (item[i].n == known[k].tuple.n && begins(&item[i], &known[k].tuple, item[i].n) &&
+                (k == 0 || skip++ % 2)) {
+                drop[n++] = of[i];
+                known[k].left--;
+            }
+    CHECK(known[0].left == 0 && n > 5, "%zu tracks are dropped", n);
+    CHECK(run(&g, 2, 1, drop, n, &o) && compare(&g, 40) == 0, "dropped tracks leave the places to others");
+    CHECK(g.expansions == must_expand(nth(40)), "and what must be expanded then is");
+    generation_fini(&g);
+}
+
+static bool
+same(const struct generation *a, const struct generation *b)
+{
+    if (a->n_candidates != b->n_candidates || a->n_words != b->n_words || a->expansions != b->expansions)
+        return false;
+    for (size_t i = 0; i < a->n_candidates; i++)
+        if (a->candidate[i].n != b->candidate[i].n || a->candidate[i].logprob != b->candidate[i].logprob ||
+            memcmp(a->candidate[i].token, b->candidate[i].token, a->candidate[i].n * sizeof(int32_t)) != 0)
+            return false;
+    return a->n_words == 0 || memcmp(a->word, b->word, a->n_words * sizeof(int32_t)) == 0;
+}
+
+static void
+stopped(void)
+{
+    struct generate_options o = options(100);
+    struct generation all[PROMPTS], few[PROMPTS], four[PROMPTS], alone;
+    size_t wrong = 0, differ = 0;
+
+    o.max_tokens = 8;
+    CHECK(run(all, 0, PROMPTS, NULL, 0, &o), "with words behind it");
+    for (size_t i = 0; i < PROMPTS; i++) {
+        o.max_expand = all[i].expansions;
+        wrong += !run(&alone, i, 1, NULL, 0, &o) || !alone.exact || !same(&alone, &all[i]);
+        generation_fini(&alone);
+    }
+    CHECK(wrong == 0, "as many expansions as it takes are enough");
+    o.max_expand = 25;
+    CHECK(run(few, 0, PROMPTS, NULL, 0, &o), "with few expansions");
+    num_init(4);
+    CHECK(run(four, 0, PROMPTS, NULL, 0, &o), "and on 4 threads");
+    for (size_t i = 0; i < PROMPTS; i++) {
+        wrong += few[i].exact || few[i].expansions != 25 || few[i].n_candidates == 0;
+        differ += !run(&alone, i, 1, NULL, 0, &o) || !same(&alone, &few[i]) || !same(&four[i], &few[i]);
+        generation_fini(&alone);
+        generation_fini(&all[i]);
+        generation_fini(&few[i]);
+        generation_fini(&four[i]);
+    }
+    num_init(1);
+    CHECK(wrong == 0, "a search that is stopped says so, and has what it found");
+    CHECK(differ == 0, "the same alone, and on 4 threads");
+}
+
+/* Plain decoding itself is held against model_logits, which keeps nothing. */
+static void
+against_whole(void)
+{
+    static float logits[64 * V];
+    double worst = 0;
+    int32_t ids[64];
+
+    CHECK(score_all(0), "brute force");
+    for (size_t k = 0; k < n_known; k += 50) {
+        const struct known *x = &known[k];
+        double sum = 0;
+
+        memcpy(ids, text[0], length[0] * sizeof *ids);
+        ids[length[0]] = BEGIN;
+        memcpy(ids + length[0] + 1, x->tuple.token, x->tuple.n * sizeof *ids);
+        if (model_logits(logits, model, ids, length[0] + 1 + x->tuple.n, NULL) != OK)
+            sum = NAN;
+        for (size_t i = 0; i <= x->tuple.n; i++)
+            sum += step(logits + (length[0] + i) * V, i < x->tuple.n ? x->tuple.token[i] : FINAL);
+        worst = !(fabs(sum - x->logp[x->tuple.n + 1]) <= worst) ? fabs(sum - x->logp[x->tuple.n + 1]) : worst;
+    }
+    CHECK(worst <= 1e-4, "brute force has the probabilities of the whole-sequence pass (error %.1e)", worst);
+}
+
+int
+main(void)
+{
+    static const double peaked[] = {1, 8};
+    struct rng rng = rng_seed(11, 1);
+    size_t shared = 0, ties = 0, prefixes = 0;
+
+    num_init(1);
+    for (size_t i = 0; i < PROMPTS; i++)
+        for (size_t t = 0; t < 30; t++)
+            text[i][t] = i > 0 && t < 2 ? text[0][t] : (int32_t)rng_below(&rng, V);
+    for (size_t i = 0; i < (size_t)SLOTS * K; i++)
+        slot[FIRST + i] = (uint8_t)(1 + i / K);
+    CHECK(make_items(), "a catalogue is made");
+    collect();
+    CHECK(trie_tuples(trie) == n_known, "it has %zu distinct tuples", n_known);
+    for (size_t i = 0; i < sizeof peaked / sizeof *peaked; i++) {
+        if (!make_model(peaked[i])) {
+            CHECK(false, "a model is made ready");
+            return unit_done();
+        }
+        against_all(peaked[i]);
+        if (i == 1) {
+            dropped();
+            stopped();
+            against_whole();
+        }
+        decoder_free(decoder);
+        model_free(model);
+    }
+    for (size_t k = 0; k < n_known; k++) {
+        shared += known[k].tracks > 1;
+        prefixes += ways(&known[k].tuple, known[k].tuple.n) > 1;
+    }
+    qsort(known, n_known, sizeof *known, compare_known);
+    for (size_t k = 1; k < n_known; k++)
+        ties += known[k].score == known[k - 1].score;
+    CHECK(shared > 50 && prefixes > 50 && ties >= 5, "%zu tuples are shared, %zu begin others, %zu tie", shared,
+        prefixes, ties);
+    trie_free(trie);
+    return unit_done();
+}
