@@ -115,9 +115,11 @@ published() {
     [ -z "$(comm -23 titles catalogue)" ]
 }
 
-@test "cpcd: each training conversation is tested in one of five folds" {
+@test "cpcd: each training conversation is tested in one of five folds, and each fold has some to validate with" {
     published 0 >cpcd_v0.jsonl
     for i in 1 2 3 4 5; do
+        jq -n -r -L "$ROOT/pipelines" "include \"cpcd\"; conversations([$i, 5]).role" cpcd_v0.jsonl >roles
+        [ "$(grep -cx valid roles)" -ge 8 ]
         jq -n -r -L "$ROOT/pipelines" "include \"cpcd\"; conversations([$i, 5]) | select(.role == \"test\").id" cpcd_v0.jsonl >"fold$i"
         [ "$(wc -l <"fold$i")" -gt 50 ]
     done
