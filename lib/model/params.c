@@ -121,7 +121,7 @@ params_list(struct tensor **out, size_t *n, const struct model_config *c, struct
     return st;
 }
 
-/* A large block in large pages, where the system has them: a third of the time of loading is the system's own without. */
+/* A large block in large pages, where the system has them: without, a third of loading is the system's own time. */
 static void
 large_pages(void *block, size_t bytes)
 {

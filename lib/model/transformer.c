@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Logits at a time: few enough for the caches, but so many rows that adding to the head's gradient is worth its passes. */
+/* Logits at a time: few enough for the caches, rows enough to be worth a pass over the gradient of the head. */
 #define HEAD_LOGITS ((size_t)1 << 22)
 #define HEAD_ROWS_MIN 256
 #define HEAD_ROWS_MAX 512

@@ -347,7 +347,7 @@ test_tensors(struct file *f, const struct model *m, uint64_t type, double allowe
     CHECK(worst <= allowed, "type %u: every tensor is there with its numbers: %g", (unsigned)type, worst);
 }
 
-/* theta 10000, E 16: wavelengths 2 pi 10000^(i/8). Below 64/4 stays; above 64/1 is 8 times longer; between, a mixture. */
+/* theta 10000, E 16: wavelengths 2 pi 10000^(i/8). Below 64/4 stays, above 64 is 8 times longer; between, a mixture. */
 static void
 test_factors(struct file *f)
 {
