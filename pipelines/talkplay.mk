@@ -157,20 +157,20 @@ $(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
 MODEL_INIT ?= --clusters 1024
 BASE ?=
 $(foreach o,MODEL_INIT BASE,$(eval $(call keep,$(o))))
-$(RUN)/model.init/model.safetensors: $(if $(BASE),$(wildcard $(BASE)/*),$(RUN)/tokenizer.json) \
+$(RUN)/model.init/config.json: $(if $(BASE),$(wildcard $(BASE)/*),$(RUN)/tokenizer.json) \
     $(call by,model-init,MODEL_INIT BASE SEED)
 	rm -rf $(@D)
 	model-init $(MODEL_INIT) $(if $(BASE),--base $(BASE),--tokenizer $<) --seed $(SEED) -o $(@D) $(log)
 
-$(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/model.safetensors $(call by,tokenize,CONTEXT)
+$(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/config.json $(call by,tokenize,CONTEXT)
 	$(parts) $< tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) $(whole)
 
 # ---- training (paper §4.3) -------------------------------------------------------------------------
 # Interrupted, it goes on from its checkpoint, unless something that it is made from is newer.
 SFT_TRAIN ?=
 $(eval $(call keep,SFT_TRAIN))
-$(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/model.safetensors $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
-	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp*; done
+$(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/config.json $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
+	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp; done
 	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
 	    --checkpoint $(RUN)/checkpoint.mp --resume --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
 	rm -f $(RUN)/checkpoint.mp*
@@ -182,8 +182,8 @@ BEAMS ?= 100
 CONSTRAIN ?= --max-expand 5000
 RESPONSE_TOKENS ?= 40
 TOP ?= 100
-$(foreach o,GEN BEAMS CONSTRAIN RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
-$(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/model.safetensors \
+$(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
+$(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/config.json \
     $(call by,dialog-render,RENDER SEED) $(call by,tokenize,CONTEXT)
 	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
 

@@ -44,9 +44,9 @@ enum status gguf_write_pad(struct rec_writer *out, uint64_t bytes, struct err *e
 /* ---- tokenizer.json as keys (ggufvocab.c) ---- */
 
 /*
- * Appends the keys tokenizer.ggml.* of the tokenizer of folder DIR for a model of V rows, of which those without a
- * token are called unused: a byte-level BPE whose split llama.cpp knows by name. add_bos: whether a text begins
- * with the first token of c. NOINPUT; DATA naming what llama.cpp has no word for.
+ * Appends the keys tokenizer.ggml.* of the tokenizer of folder DIR, a byte-level BPE whose split llama.cpp knows by
+ * name, for the rows of c's embedding: those without a token are called unused. add_bos: whether a text begins with c's
+ * bos. NOINPUT; DATA naming what llama.cpp has no word for.
  */
 enum status gguf_vocabulary(
     struct gguf *g, const char *dir, const struct model_config *c, bool add_bos, struct err *err);

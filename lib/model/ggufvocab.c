@@ -143,7 +143,7 @@ put_merges(struct gguf *g, struct json root, struct err *err)
     return st;
 }
 
-/* The regular expression by which a pre-tokenizer splits, if it does nothing else; else empty. */
+/* The regular expression by which a pre-tokenizer splits, if that is all that it does; else empty. */
 static struct str
 split_of(struct json pre)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model folder in: config.json and the tensors beside it, as Hugging Face transformers lays them out. One pass
- * over the files by all threads; memory is the parameters.
+ * A model folder in: config.json and the tensors beside it, as Hugging Face transformers lays them out. One pass over
+ * the files by all threads; memory is the parameters.
  */
 #include <stdlib.h>
 

@@ -412,9 +412,8 @@ enum status folder_carry_rest(const char *to, const char *from, struct err *err)
 enum gguf_as { GGUF_AS_IT_IS, GGUF_AS_F32, GGUF_AS_F16, GGUF_AS_BF16, GGUF_AS_Q8 };
 /*
  * Writes the model and tokenizer of folder DIR as one GGUF file, whole or not at all. Matrices get the type of as
- * (float32 where a row is not whole blocks of Q8_0), vectors are float32. add_bos: a text begins with c's first
- * token. NOINPUT, NOCREATE, IO, SYSTEM; DATA for a number that is not finite, or a tokenizer that llama.cpp does
- * not know.
+ * (float32 where a row is not whole blocks of Q8_0), vectors are float32. add_bos: a text begins with c's bos. NOINPUT,
+ * NOCREATE, IO, SYSTEM; DATA for a number that is not finite, or a tokenizer that llama.cpp does not know.
  */
 enum status model_export_gguf(const char *path, const char *dir, const struct model_config *c, const struct weights *w,
     enum gguf_as as, bool add_bos, struct err *err);

@@ -4,14 +4,12 @@
  * know them and which of them weight decay spares. 4 bytes a parameter.
  */
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "model/model.h"
 
 #define PER_LAYER 9
 #define ALIGN 64
 #define PIECE ((size_t)1 << 14) /* numbers that a thread packs at a time */
-#define HUGE_PAGE ((uintptr_t)2 << 20)
 
 /* Walks the table: each tensor is added to out (where that is not NULL) and, where base is not NULL, given its place in
  * the block. */
@@ -121,17 +119,6 @@ params_list(struct tensor **out, size_t *n, const struct model_config *c, struct
     return st;
 }
 
-/* A large block in large pages, where the system has them: without, a third of loading is the system's own time. */
-static void
-large_pages(void *block, size_t bytes)
-{
-    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    uintptr_t to = ((uintptr_t)block + bytes) / HUGE_PAGE * HUGE_PAGE;
-
-    if (from < to)
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: it goes without */
-}
-
 static enum status
 allocate(struct params *p, const struct model_config *c, struct err *err)
 {
@@ -150,7 +137,6 @@ allocate(struct params *p, const struct model_config *c, struct err *err)
     /* Fresh pages are zero already: a large block costs memory only as it is written. */
     if ((p->base = calloc(1, bytes + ALIGN)) == NULL)
         return err_memory(err);
-    large_pages(p->base, bytes);
     p->block = (float *)(((uintptr_t)p->base + ALIGN - 1) / ALIGN * ALIGN);
     w.base = p->block;
     cut_up(p, &w, c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tensors of a model folder where they lie: model.safetensors, or the shards that model.safetensors.index.json
- * names (the single file first, as transformers does). Everything is checked before the first number is looked at:
- * each shard's header, and the index against what the shards hold, both ways.
+ * names (the single file first, as transformers does). Everything is checked before the first number is looked at: each
+ * shard's header, and the index against what the shards hold, both ways.
  *
  * Opening costs the headers; the data come in as they are touched, and go as memory is needed elsewhere.
  */

@@ -158,7 +158,7 @@ typedef void gauss_source(float *out, const void *arg, size_t from, size_t n);
 enum status gauss_fit(
     struct gauss **out, gauss_source *rows, const void *arg, size_t n, size_t D, double scale, struct err *err);
 void gauss_free(struct gauss *g);
-/* n rows (n, D) from it, row i by (seed, stream + i); without a covariance each is the mean itself. SYSTEM. */
+/* n rows (n, D) from it; without a covariance each is the mean. Row i is drawn from (seed, stream + i). SYSTEM. */
 enum status gauss_draw(float *rows, const struct gauss *g, size_t n, uint64_t seed, uint64_t stream, struct err *err);
 
 #endif
