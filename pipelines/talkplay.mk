@@ -170,7 +170,7 @@ $(RUN)/examples.mp: $(RUN)/text.mp $(RUN)/model.init/config.json $(call by,token
 SFT_TRAIN ?=
 $(eval $(call keep,SFT_TRAIN))
 $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/config.json $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
-	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp; done
+	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp*; done
 	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
 	    --checkpoint $(RUN)/checkpoint.mp --resume --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
 	rm -f $(RUN)/checkpoint.mp*
@@ -182,7 +182,7 @@ BEAMS ?= 100
 CONSTRAIN ?= --max-expand 5000
 RESPONSE_TOKENS ?= 40
 TOP ?= 100
-$(foreach o,GEN BEAMS RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
+$(foreach o,GEN BEAMS CONSTRAIN RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
 $(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/config.json \
     $(call by,dialog-render,RENDER SEED) $(call by,tokenize,CONTEXT)
 	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)

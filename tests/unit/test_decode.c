@@ -111,6 +111,52 @@ against_whole(const struct model *m, enum packing packing, const float *first, c
     CHECK(packing == PACK_F32 || worst > 2e-5, "the weights were rounded (error %.1e)", worst);
 }
 
+/* Prompts one after the other through caches of the decoder's own, so that each finds what those before it left; more
+ * of them than are kept. Then several tokens with the logits after each, beside a prompt in the same pass. */
+static void
+kept(const struct model *m, enum packing packing, const float *first)
+{
+    static float logits[8 * TINY_V], each[3 * TINY_V];
+    struct decoder *d = NULL;
+    struct cache *cache = NULL, *other = NULL;
+    struct tail *tail = NULL;
+    int32_t more[3] = {5, 9, 2};
+    struct id_span prompt = {text[3], length[3]}, next = {text[0], length[0]};
+    size_t wrong = 0;
+    bool fine = decoder_new(&d, m, packing, NULL) == OK;
+
+    for (size_t k = 0; fine && k < 700; k++) {
+        size_t i = k * 7 % PROMPTS;
+        struct id_span span = {text[i], length[i]};
+
+        fine =
+            decoder_lend(&cache, d, length[i], NULL) == OK && decoder_prompts(logits, d, &cache, &span, 1, NULL) == OK;
+        wrong += memcmp(logits, first + i * TINY_V, TINY_V * sizeof *logits) != 0;
+        decoder_return(d, cache);
+    }
+    CHECK(fine && wrong == 0, "what earlier prompts left changes no bit of later ones (%zu differ)", wrong);
+    fine = decoder_lend(&cache, d, length[3], NULL) == OK && decoder_lend(&other, d, length[0], NULL) == OK &&
+           tail_new(&tail, d, 3, NULL) == OK && decoder_prompts(logits, d, &cache, &prompt, 1, NULL) == OK;
+    for (size_t t = 0; fine && t < 3; t++)
+        fine = decoder_extend(each + t * TINY_V, d,
+                   &(struct sequence){.cache = cache, .tail = tail, .more = {more + t, 1}}, 1, NULL) == OK;
+    tail_free(tail);
+    fine = fine && tail_new(&tail, d, 3, NULL) == OK &&
+           decoder_pass(logits, d,
+               &(struct pass){.n_prompts = 1,
+                   .caches = &other,
+                   .prompts = &next,
+                   .n_seqs = 1,
+                   .seqs = &(struct sequence){.cache = cache, .tail = tail, .more = {more, 3}, .each = true}},
+               NULL) == OK;
+    CHECK(fine && memcmp(logits, first, TINY_V * sizeof *logits) == 0, "a prompt beside tokens has its bits");
+    CHECK(memcmp(logits + TINY_V, each, sizeof each) == 0, "the logits after each of three tokens, in one pass");
+    decoder_return(d, cache);
+    decoder_return(d, other);
+    tail_free(tail);
+    decoder_free(d);
+}
+
 static void
 test_packing(const struct model *m, enum packing packing)
 {
@@ -127,6 +173,7 @@ test_packing(const struct model *m, enum packing packing)
     CHECK(decode_all(first[2], later[2], m, packing, 2), "they decode in pairs on 4 threads");
     CHECK(memcmp(first[0], first[2], sizeof first[0]) == 0 && memcmp(later[0], later[2], sizeof later[0]) == 0,
         "pairs on 4 threads have the same bits");
+    kept(m, packing, first[0]);
 }
 
 int

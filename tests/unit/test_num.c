@@ -326,6 +326,22 @@ test_vectors(void)
     CHECK(!vec_unit(zero, 3), "vec_unit refuses length 0");
 }
 
+static void
+quantiles(void)
+{
+    struct quantiles q = {0};
+    bool fine = quantiles_at(&q, 0.5) == 0;
+
+    for (int i = 0; i < 3000; i++)
+        fine = fine && quantiles_add(&q, (double)(i * 7 % 3000), NULL) == OK;
+    CHECK(fine && quantiles_at(&q, 0.5) == 1499 && quantiles_at(&q, 0.95) == 2849 && quantiles_at(&q, 1) == 2999,
+        "quantiles of 0 ... 2999");
+    quantiles_free(&q);
+    fine = quantiles_add(&q, 4, NULL) == OK;
+    CHECK(fine && quantiles_at(&q, 0.001) == 4, "and of one number");
+    quantiles_free(&q);
+}
+
 int
 main(void)
 {
@@ -339,5 +355,6 @@ main(void)
     test_hash();
     test_rng();
     test_vectors();
+    quantiles();
     return unit_done();
 }
