@@ -12,7 +12,7 @@ export LC_ALL := C
 unexport OPENBLAS_CORETYPE
 # A thread that waits for another gives its processor up soon: where several programs share the machine, waiting in circles costs
 # more than half of the time. On an idle machine it makes no difference that can be measured.
-export GOMP_SPINCOUNT ?= 5000
+export GOMP_SPINCOUNT ?= 50000
 
 # ---- variables: the line above says what it is, for `make help` ---------------------------------
 ifeq ($(origin CC),default)

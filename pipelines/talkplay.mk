@@ -13,7 +13,7 @@ SHELL := bash
 .SUFFIXES:
 .DEFAULT_GOAL := run
 export LC_ALL := C
-export GOMP_SPINCOUNT ?= 5000
+export GOMP_SPINCOUNT ?= 50000
 unexport OPENBLAS_CORETYPE
 
 BUILD ?= build

@@ -102,9 +102,11 @@ void
 tail_copy(struct tail *to, const struct tail *from, const struct decoder *d)
 {
     const struct model_config *c = &d->m->config;
+    size_t kv = c->G * c->E;
 
     to->n = from->n;
-    memcpy(to->kv, from->kv, from->n * 2 * c->L * c->G * c->E * sizeof(float));
+    for (size_t i = 0; i < 2 * c->L; i++)
+        memcpy(to->kv + i * to->cap * kv, from->kv + i * from->cap * kv, from->n * kv * sizeof(float));
 }
 
 void
@@ -269,7 +271,7 @@ work_new(struct work *w, const struct model_config *c, size_t n, struct err *err
 static void
 norm_rows(float *out, const float *x, const float *weight, size_t n, size_t D, double eps)
 {
-#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n > 64)
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(n *D * 8))
     for (size_t i = 0; i < n; i++) {
         double length = vec_norm(x + i * D, D);
         float scale = (float)(1 / sqrt(length * length / (double)D + eps));
@@ -303,10 +305,10 @@ keep(const struct row *r, const float *k, const float *v, const struct decoder *
     size_t kv = c->G * c->E;
 
     if (r->tail != NULL) {
-        float *to = r->tail->kv + ((r->n_tail - 1) * c->L + l) * 2 * kv;
+        float *to = r->tail->kv + (2 * l * r->tail->cap + r->n_tail - 1) * kv;
 
         memcpy(to, k, kv * sizeof(float));
-        memcpy(to + kv, v, kv * sizeof(float));
+        memcpy(to + r->tail->cap * kv, v, kv * sizeof(float));
         return;
     }
     for (size_t g = 0; g < c->G; g++) {
@@ -329,6 +331,7 @@ attention(struct work *w, const struct decoder *d, size_t l, const struct row *r
 
     norm_rows(w->h, w->x, d->m->params->layer[l].attn_norm, n, c->D, c->norm_eps);
     packed_rows(w->qkv, ld, w->h, &p->qkv, n, w->half);
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(n *ld * 8))
     for (size_t i = 0; i < n; i++) {
         float *row = w->qkv + i * ld;
 
@@ -355,7 +358,7 @@ feed_forward(struct work *w, const struct decoder *d, size_t l, size_t n)
 
     norm_rows(w->h, w->x, d->m->params->layer[l].ffn_norm, n, c->D, c->norm_eps);
     packed_rows(w->gu, 2 * c->F, w->h, &p->gate_up, n, w->half);
-#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n > 64)
+#pragma omp parallel for schedule(static) num_threads(num_threads_for(n * c->F * 16))
     for (size_t i = 0; i < n; i++) {
         const float *g = w->gu + i * 2 * c->F, *u = g + c->F;
         float *act = w->act + i * c->F;

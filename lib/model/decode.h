@@ -14,7 +14,7 @@ struct cache {
     uint64_t used; /* of a decoder's own: when it was of use last */
 };
 
-/* Keys and values of what follows a prompt: (cap, L, 2, G*E), so that the first n tokens are one piece of memory. */
+/* Keys and values of what follows a prompt: (L, 2, cap, G*E). */
 struct tail {
     size_t n, cap;
     float *kv;

@@ -20,6 +20,9 @@
 #include "model/block.h"
 #include "model/decode.h"
 
+#define HELD_MOST \
+    ((size_t)256 << 20) /* floats of keys and values, beyond which no request is taken in besides others */
+
 /* What the next pass does for a seat. */
 enum phase { FREE, PROMPT, START, BLOCK, SPEAK };
 
@@ -31,6 +34,7 @@ struct seat {
     struct line main; /* the words */
     void *state;      /* of the block's way */
     size_t row;       /* of logits: its first in this pass */
+    size_t held;      /* floats of keys and values, about */
     bool block;       /* whether the way shall be taken on with them */
     bool found;       /* whether the way is done */
     double since;
@@ -41,7 +45,7 @@ struct generator {
     struct decoder *d;
     const struct generate_options *o;
     const struct block_way *way;
-    size_t n, V, width;
+    size_t n, V, width, held; /* held: by all seats */
     struct masks masks;
     struct sampler **hand; /* (threads) */
     int threads;
@@ -64,6 +68,7 @@ leave(struct generator *g, struct seat *s)
         g->way->end(s->state);
     line_free(&s->main);
     decoder_return(g->d, s->job.cache);
+    g->held -= s->held;
     *s = (struct seat){.phase = FREE};
 }
 
@@ -136,7 +141,7 @@ generator_places(const struct generator *g)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < g->n; i++)
+    for (size_t i = 0; i < g->n && g->held < HELD_MOST; i++)
         n += g->seat[i].phase == FREE;
     return n;
 }
@@ -145,6 +150,7 @@ enum status
 generator_add(struct generator *g, const struct request *request, struct generation *out, struct err *err)
 {
     struct rng rng = rng_seed_id(g->o->seed, request->id.p, request->id.n);
+    const struct model_config *c = &g->d->m->config;
     struct seat *s = g->seat;
     size_t room = block_tokens(g->o) + g->o->max_tokens + 1;
     enum status st;
@@ -153,6 +159,8 @@ generator_add(struct generator *g, const struct request *request, struct generat
     while (s->phase != FREE)
         s++;
     *s = (struct seat){.phase = PROMPT, .request = request, .out = out, .since = cli_seconds()};
+    s->held = (request->prompt.n + room + g->width * block_tokens(g->o)) * 2 * c->L * c->G * c->E;
+    g->held += s->held;
     s->job = (struct block_job){
         .d = g->d, .o = g->o, .masks = &g->masks, .V = g->V, .request = request, .key = rng_u64(&rng)};
     if ((st = decoder_lend(&s->job.cache, g->d, request->prompt.n, err)) != OK ||

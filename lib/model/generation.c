@@ -38,19 +38,15 @@ block_width(const struct generate_options *o)
 
 #define BATCH_ROWS ((size_t)2048)       /* sequences in flight */
 #define BATCH_LOGITS ((size_t)16 << 20) /* floats */
-#define BATCH_CACHE ((size_t)256 << 20) /* floats, at POSITIONS a prompt */
 #define BATCH_MOST ((size_t)64)
-#define POSITIONS 1024
 
 size_t
 block_seats(const struct model_config *c, size_t width)
 {
     size_t n = BATCH_MOST, by;
-    size_t positions = c->max_positions < POSITIONS ? c->max_positions : POSITIONS;
 
     n = (by = BATCH_ROWS / width) < n ? by : n;
     n = (by = BATCH_LOGITS / width / c->V) < n ? by : n;
-    n = (by = BATCH_CACHE / (2 * c->L * c->G * c->E) / positions) < n ? by : n;
     return n > 0 ? n : 1;
 }
 
