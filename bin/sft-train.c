@@ -275,6 +275,24 @@ prepare_folder(const struct options *o, const struct dataset *d, struct err *err
     return st;
 }
 
+/* Whether there is room for the model, the best weights so far and a checkpoint, the latter two twice while replaced. */
+static enum status
+check_disk(const struct run *r, struct err *err)
+{
+    uint64_t p = (uint64_t)params_count(&r->m->config) * sizeof(float), bytes = 3 * p;
+    const char *to = r->prefix.p, *slash = strrchr(to, '/');
+    struct buf dir = {0};
+    enum status st;
+
+    if (r->o->checkpoint != NULL && r->train == TRAIN_ALL)
+        bytes += 6 * p; /* weights and two moments */
+    if ((st = folder_room(r->o->save, bytes, err)) == OK &&
+        (st = buf_printf(&dir, err, "%.*s.%c", slash == NULL ? 0 : (int)(slash + 1 - to), to, 0)) == OK)
+        st = folder_room(dir.p, bytes, err);
+    buf_free(&dir);
+    return st;
+}
+
 /* A fresh t to where the run begins: where the checkpoint was, or at its own beginning. */
 static enum status
 begin(struct sft *t, const struct run *r, struct err *err)
@@ -319,7 +337,7 @@ run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
     size_t n;
     enum status st;
 
-    if ((st = prepare_folder(r->o, d, err)) == OK &&
+    if ((st = prepare_folder(r->o, d, err)) == OK && (st = check_disk(r, err)) == OK &&
         (st = selfsim_targets(target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) == OK &&
         (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK && (st = begin(t, r, err)) == OK &&
         (st = train(t, s, r, err)) == OK && (st = save(&step, t, r, err)) == OK) {

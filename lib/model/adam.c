@@ -176,6 +176,7 @@ moments_init(struct moments *m, size_t count, bool half, struct err *err)
             m->f[i] = calloc(count + 1, sizeof *m->f[i]);
         if (m->h[i] == NULL && m->f[i] == NULL)
             return err_memory(err);
+        num_large_pages(half ? (void *)m->h[i] : m->f[i], count * (half ? sizeof(bf16) : sizeof(float)));
     }
     return OK;
 }

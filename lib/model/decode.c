@@ -173,6 +173,7 @@ pack_model(struct decoder *d, struct err *err)
     pack_all(d, &r);
     if (r.overflow || (r.memory = d->block = aligned_alloc(64, r.bytes)) == NULL)
         return err_memory(err);
+    num_large_pages(d->block, r.bytes);
     pack_all(d, &r);
     return OK;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "model/model.h"
 
@@ -23,6 +24,20 @@ folder_make(const char *dir, struct err *err)
     if (stat(dir, &sb) != 0 || !S_ISDIR(sb.st_mode))
         return err_set(err, NOCREATE, "%s: exists and is no folder", dir);
     return OK;
+}
+
+enum status
+folder_room(const char *dir, uint64_t bytes, struct err *err)
+{
+    struct statvfs v;
+    uint64_t free_bytes;
+
+    if (statvfs(dir, &v) != 0)
+        return err_errno(err, NOCREATE, "%s", dir);
+    if (__builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, &free_bytes) || free_bytes >= bytes)
+        return OK;
+    return err_set(err, NOCREATE, "%s: %ju MB are needed on its disk, %ju MB are free", dir,
+        (uintmax_t)(bytes / 1000000), (uintmax_t)(free_bytes / 1000000));
 }
 
 enum status

@@ -395,6 +395,8 @@ void extension_free(struct extension *x);
 #define FOLDER_FILE_MAX ((size_t)256 << 20)
 /* Makes dir; fine if it is there. NOCREATE. */
 enum status folder_make(const char *dir, struct err *err);
+/* NOCREATE, with both numbers, where less than bytes is free on the disk of dir. */
+enum status folder_room(const char *dir, uint64_t bytes, struct err *err);
 /* Writes DIR/NAME, whole or not at all. */
 enum status folder_write(const char *dir, const char *name, const void *bytes, size_t n, struct err *err);
 /* Whether DIR/NAME is there (NAME alone if dir is NULL), and whether two paths are one folder. */

@@ -137,6 +137,7 @@ allocate(struct params *p, const struct model_config *c, struct err *err)
     /* Fresh pages are zero already: a large block costs memory only as it is written. */
     if ((p->base = calloc(1, bytes + ALIGN)) == NULL)
         return err_memory(err);
+    num_large_pages(p->base, bytes);
     p->block = (float *)(((uintptr_t)p->base + ALIGN - 1) / ALIGN * ALIGN);
     w.base = p->block;
     cut_up(p, &w, c);
@@ -177,8 +178,11 @@ grads_freeze(struct params *grads, size_t row, size_t rows)
 enum status
 params_half(struct params *p, struct err *err)
 {
-    if (p->half == NULL && (p->half = malloc(p->count * sizeof *p->half)) == NULL)
-        return err_memory(err);
+    if (p->half == NULL) {
+        if ((p->half = malloc(p->count * sizeof *p->half)) == NULL)
+            return err_memory(err);
+        num_large_pages(p->half, p->count * sizeof *p->half);
+    }
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(p->count))
     for (size_t i = 0; i < p->count; i += PIECE)
         bf16_pack(p->half + i, p->block + i, p->count - i < PIECE ? p->count - i : PIECE);

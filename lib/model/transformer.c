@@ -207,6 +207,7 @@ acts_allocate(struct acts *a, struct err *err)
         return err_set(err, SYSTEM, "a batch of %zu tokens needs more memory than there can be", a->T);
     if ((v.base = a->base = aligned_alloc(64, v.n)) == NULL)
         return err_memory(err);
+    num_large_pages(a->base, v.n);
     carve_all(a, &v);
     rope_table(a->cosine, a->sine, &a->c, 0, a->longest);
     return OK;

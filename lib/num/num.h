@@ -24,6 +24,9 @@ int num_threads_for(size_t operations);
 /* "OpenBLAS 0.3.21 SkylakeX, 2 threads" */
 const char *num_about(void);
 
+/* Asks the system for large pages under a block that was allocated and not written to yet (pages.c). */
+void num_large_pages(void *block, size_t bytes);
+
 /* ---- random numbers (rng.c): xoshiro256** (Blackman, Vigna 2021), seeded by splitmix64 ---- */
 
 struct rng {

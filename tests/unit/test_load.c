@@ -314,6 +314,8 @@ test_folder(bool tied)
 int
 main(void)
 {
+    struct err err_room;
+
     if (mkdtemp(folder) == NULL)
         return 1;
     num_init(1);
@@ -328,5 +330,8 @@ main(void)
     (void)unlink(path_of("model.safetensors"));
     (void)unlink(path_of("a.safetensors"));
     CHECK(rmdir(folder) == 0, "nothing is left behind");
+    CHECK(folder_room(".", 1, &err_room) == OK, "there is room for a byte");
+    CHECK(folder_room(".", UINT64_MAX / 2, &err_room) == NOCREATE && strstr(err_room.text, "MB are needed") != NULL,
+        "no disk has room for 8 exabytes: %s", err_room.text);
     return unit_done();
 }
