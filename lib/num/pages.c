@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Large pages for large blocks: the first pass over a gigabyte is half of it the system's time where pages have 4 KB. */
+/* Large pages for large blocks: with pages of 4 KB half of the first pass over gigabytes is the time of the system. */
 #include "num/num.h"
 
 #include <sys/mman.h>
