@@ -275,7 +275,7 @@ prepare_folder(const struct options *o, const struct dataset *d, struct err *err
     return st;
 }
 
-/* Whether there is room for the model, the best weights so far and a checkpoint, the latter two twice while replaced. */
+/* Whether there is room for the model, the best weights so far and a checkpoint, the latter two twice. */
 static enum status
 check_disk(const struct run *r, struct err *err)
 {

@@ -30,7 +30,7 @@ done
 mp2json "${metrics[@]}" | jq -s -r '
     def mean: add / length;
     def spread: mean as $m | if length < 2 then 0 else (map((. - $m) * (. - $m)) | add / (length - 1) | sqrt) end;
-    map(select((has("turn") or has("subset") | not) and (.system | IN("search", "bm25", "popularity"))))
+    map(select((has("turn") or has("subset") | not) and (.system | IN("search", "constrain", "bm25", "popularity"))))
     | group_by(.system)[]
     | [.[0].system, (map(select(.metric == "mrr").n) | add),
        (("mrr", "hit_1", "hit_10", "hit_100") as $m | map(select(.metric == $m).value) | mean, spread)]

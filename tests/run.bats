@@ -238,7 +238,7 @@ stages() {
     SOURCE_OPTS="--data $DATA" "$ROOT/pipelines/cv.sh" 2 "$PWD/cv" env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$ROOT" \
         --no-print-directory -f pipelines/talkplay.mk CONFIG=tests/small/config.mk DATA="$DATA" BUILD="$BUILD" THREADS=1 \
         SFT_TRAIN="--steps 2 --batch-tokens 600" >table 2>said || { tail -n 5 said; return 1; }
-    [ "$(cut -d ' ' -f 1 table | xargs)" = "2 bm25 popularity search" ]
+    [ "$(cut -d ' ' -f 1 table | xargs)" = "2 bm25 constrain popularity search" ]
     for i in 1 2; do mp2json "cv-$i/dialogs.test.mp" | jq -r .dialog_id; done | sort >tested
     mp2json "$A/dialogs.mp" | jq -r 'select(.split != "test").dialog_id' | sort | diff tested -
     for i in 1 2; do mp2json "cv-$i/metric.mp"; done >metrics
