@@ -22,4 +22,5 @@ DIALOG_SYNTH := --dialogs 1
 CONTEXT := 1024
 # A random model needs positions for an answer behind the context.
 MODEL_INIT := --clusters 1024 $(if $(BASE),,--positions 1152)
-SFT_TRAIN := --batch 48 --rate 1e-4 --epochs 1 --mix 0.5 --lambda 0.1
+# The last three make a billion parameters fit into 20 GiB.
+SFT_TRAIN := --batch 48 --rate 1e-4 --epochs 1 --mix 0.5 --lambda 0.1 --precision auto --moments bf16 --checkpointing
