@@ -28,6 +28,7 @@ xz-utils xz
 '
 test='
 bats bats
+bsdextrautils col
 clang clang
 clang-format clang-format
 git git
