@@ -10,8 +10,8 @@ SHELL := bash
 export LC_ALL := C
 # One environment variable halves the speed of OpenBLAS where it is set by accident.
 unexport OPENBLAS_CORETYPE
-# A thread that waits for another gives its processor up soon: where several programs share the machine, waiting in circles costs
-# more than half of the time. On an idle machine it makes no difference that can be measured.
+# A thread that waits for another gives its processor up after some 0.1 ms: where several programs share the machine, waiting in
+# circles for long costs more than half of the time; where it is too short, decoding one prompt loses a third to waking threads.
 export GOMP_SPINCOUNT ?= 50000
 
 # ---- variables: the line above says what it is, for `make help` ---------------------------------
@@ -205,7 +205,7 @@ bench-deps: ## install what `make bench` compares with, from the distribution's 
 	bash pipelines/packages.sh bench
 
 .PHONY: bench
-bench: all ## how fast training and decoding are, beside PyTorch where it is installed; some ten minutes
+bench: all ## how fast training and decoding are, beside PyTorch where it is installed; some four minutes
 	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
 	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
 
