@@ -103,16 +103,6 @@ round_at_random(float x, uint32_t bits)
     return (bf16)((u + (bits & 0xffffU)) >> 16);
 }
 
-static inline float
-widen(bf16 h)
-{
-    uint32_t u = (uint32_t)h << 16;
-    float x;
-
-    memcpy(&x, &u, sizeof x);
-    return x;
-}
-
 /* The same with moments of bfloat16; salt is the draw's. */
 static void
 update_half(float *w, bf16 *m, bf16 *v, const float *g, const struct factors *f, uint32_t salt, size_t n)
@@ -120,8 +110,8 @@ update_half(float *w, bf16 *m, bf16 *v, const float *g, const struct factors *f,
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float x = g[i] * f->grad;
-        float m1 = f->beta1 * widen(m[i]) + (1.0F - f->beta1) * x;
-        float v1 = f->beta2 * widen(v[i]) + (1.0F - f->beta2) * (x * x);
+        float m1 = f->beta1 * bf16_widen(m[i]) + (1.0F - f->beta1) * x;
+        float v1 = f->beta2 * bf16_widen(v[i]) + (1.0F - f->beta2) * (x * x);
         uint32_t bits = scatter(salt + (uint32_t)i);
 
         m[i] = round_at_random(m1, bits);

@@ -62,13 +62,11 @@ from_bf16(float *out, const unsigned char *p, size_t n)
     uint32_t bad = 0;
 
     for (size_t i = 0; i < n; i++) {
-        uint16_t half;
-        uint32_t bits;
+        bf16 half;
 
         memcpy(&half, p + 2 * i, sizeof half);
-        bits = (uint32_t)half << 16;
-        memcpy(&out[i], &bits, sizeof bits);
-        bad |= (uint32_t)((bits & F32_EXPONENT) == F32_EXPONENT);
+        out[i] = bf16_widen(half);
+        bad |= (uint32_t)((half & 0x7F80U) == 0x7F80U);
     }
     return bad == 0;
 }
@@ -152,13 +150,8 @@ to_bf16(unsigned char *p, const float *x, size_t n)
     uint32_t bad = 0;
 
     for (size_t i = 0; i < n; i++) {
-        uint32_t bits, nan;
-        uint16_t half;
+        bf16 half = bf16_round(x[i]);
 
-        memcpy(&bits, &x[i], sizeof bits);
-        nan = (bits & 0x7FFFFFFFU) > F32_EXPONENT ? 0x40U : 0;
-        /* A carry out of the fraction raises the exponent, as it should. A NaN must stay one. */
-        half = (uint16_t)(nan != 0 ? bits >> 16 | nan : (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
         memcpy(p + 2 * i, &half, sizeof half);
         bad |= (uint32_t)((half & 0x7F80U) == 0x7F80U);
     }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -83,7 +84,26 @@ void mat_chain(
 
 /* The upper half of a float32. */
 typedef uint16_t bf16;
-/* To the nearest, ties to even; NaN stays NaN. */
+/* To the nearest, ties to even; NaN stays NaN. A carry out of the fraction raises the exponent, as it should. */
+static inline bf16
+bf16_round(float x)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof u);
+    u = (u & 0x7fffffffU) > 0x7f800000U ? u | 0x00400000U : u + 0x7fffU + (u >> 16 & 1U);
+    return (bf16)(u >> 16);
+}
+static inline float
+bf16_widen(bf16 h)
+{
+    uint32_t u = (uint32_t)h << 16;
+    float x;
+
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+/* The same of n numbers. */
 void bf16_pack(bf16 *y, const float *x, size_t n);
 void bf16_unpack(float *y, const bf16 *x, size_t n);
 

@@ -61,32 +61,13 @@ packed_size(size_t *bytes, enum packing kind, size_t N, size_t K)
     return *bytes <= SIZE_MAX / 2;
 }
 
-/* Row j of W as float32, of which only rows below N are there. */
+/* Element (j, k) of W, 0 outside. */
 static float
 element(const struct packed_source *W, size_t j, size_t k, size_t N, size_t K)
 {
-    uint32_t u;
-    float x;
-
     if (j >= N || k >= K)
         return 0;
-    if (W->f != NULL)
-        return W->f[j * K + k];
-    u = (uint32_t)W->h[j * K + k] << 16;
-    memcpy(&x, &u, sizeof x);
-    return x;
-}
-
-static bf16
-half_element(const struct packed_source *W, size_t j, size_t k, size_t N, size_t K)
-{
-    bf16 h = 0;
-
-    if (j < N && k < K && W->f != NULL)
-        bf16_pack(&h, &W->f[j * K + k], 1);
-    else if (j < N && k < K)
-        h = W->h[j * K + k];
-    return h;
+    return W->f != NULL ? W->f[j * K + k] : bf16_widen(W->h[j * K + k]);
 }
 
 static void
@@ -102,21 +83,24 @@ fill_bf16(bf16 *p, const struct packed_source *W, size_t j, size_t N, size_t K)
 {
     for (size_t i = 0; i < PANEL; i++)
         for (size_t k = 0; k < up(K, 2); k++)
-            p[(k / 2 * PANEL + i) * 2 + k % 2] = half_element(W, j + i, k, N, K);
+            p[(k / 2 * PANEL + i) * 2 + k % 2] = bf16_round(element(W, j + i, k, N, K));
 }
 
 /* One row's numbers k … k + n - 1 of a group: its scale and they, PANEL apart. */
 static void
 quantise(float *scale, int8_t *q, const struct packed_source *W, size_t j, size_t k, size_t n, size_t N, size_t K)
 {
-    float most = 0, inverse;
+    const float round = 12582912.0F; /* 1.5 * 2^23: adding it rounds to the nearest integer, ties to even */
+    float x[GROUP], most = 0, inverse;
 
-    for (size_t i = 0; i < n; i++)
-        most = fmaxf(most, fabsf(element(W, j, k + i, N, K)));
+    for (size_t i = 0; i < n; i++) {
+        x[i] = element(W, j, k + i, N, K);
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    }
     *scale = most / 127;
     inverse = most > 0 ? 127 / most : 0;
     for (size_t i = 0; i < n; i++)
-        q[i * PANEL] = (int8_t)lrintf(element(W, j, k + i, N, K) * inverse);
+        q[i * PANEL] = (int8_t)(x[i] * inverse + round - round);
 }
 
 static void
@@ -187,17 +171,13 @@ pair_product(vec acc, uvec w, uint32_t x)
 #ifdef __AVX512BF16__
     return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
 #else
-    uint32_t even = x << 16, odd = x & 0xffff0000U;
     uvec w_even = w << 16, w_odd = w & 0xffff0000U;
     vec a, b;
-    float p, q;
 
     memcpy(&a, &w_even, sizeof a);
     memcpy(&b, &w_odd, sizeof b);
-    memcpy(&p, &even, sizeof p);
-    memcpy(&q, &odd, sizeof q);
-    acc += p * a;
-    return acc + q * b;
+    acc += bf16_widen((bf16)x) * a;
+    return acc + bf16_widen((bf16)(x >> 16)) * b;
 #endif
 }
 
