@@ -145,8 +145,8 @@ visit(struct matcher *m, const struct codes *codes, size_t place, size_t likely)
     }
 }
 
-int
-match_likelier(const void *a, const void *b)
+static int
+likelier(const void *a, const void *b)
 {
     const struct likely *x = a, *y = b;
 
@@ -244,6 +244,36 @@ fill(size_t *n, size_t top, struct matcher *m, uint64_t query, const uint32_t *d
 }
 
 enum status
+match_begin(
+    struct likely **order, struct matcher *m, const struct match_candidate *candidates, size_t n, struct err *err)
+{
+    if ((*order = calloc(n + 1, sizeof(**order))) == NULL)
+        return err_memory(err);
+    for (size_t i = 0; i < n; i++)
+        (*order)[i] = (struct likely){candidates[i].logprob, i};
+    qsort(*order, n, sizeof(**order), likelier);
+    m->stamp++;
+    m->turn = 0;
+    m->n_touched = 0;
+    return OK;
+}
+
+enum status
+match_touched(
+    size_t *found, struct matcher *m, uint64_t query, const uint32_t *drop, size_t n_drop, size_t top, struct err *err)
+{
+    size_t n = 0;
+
+    if (match_need(m, m->n_touched, err) != OK)
+        return SYSTEM;
+    for (uint32_t i = 0; i < m->n_touched; i++)
+        if (!match_dropped(drop, n_drop, m->touched[i]))
+            m->entry[n++] = match_entry(m, query, m->touched[i], m->work[m->touched[i]].key);
+    *found = match_select(m->entry, n, top);
+    return OK;
+}
+
+enum status
 matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err)
 {
@@ -254,23 +284,13 @@ matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher 
     *n_hits = 0;
     if (n == 0)
         return OK;
-    if ((order = calloc(n, sizeof(*order))) == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < n; i++)
-        order[i] = (struct likely){candidates[i].logprob, i};
-    qsort(order, n, sizeof(*order), match_likelier);
-    m->stamp++;
-    m->turn = 0;
-    m->n_touched = 0;
+    if (match_begin(&order, m, candidates, n, err) != OK)
+        return SYSTEM;
     for (size_t i = 0; i < n; i++)
         visit(m, &candidates[order[i].at].codes, order[i].at, i);
     free(order);
-    if (match_need(m, m->n_touched, err) != OK)
+    if (match_touched(&found, m, hash, drop, n_drop, top, err) != OK)
         return SYSTEM;
-    for (uint32_t i = 0; i < m->n_touched; i++)
-        if (!match_dropped(drop, n_drop, m->touched[i]))
-            m->entry[found++] = match_entry(m, hash, m->touched[i], m->work[m->touched[i]].key);
-    found = match_select(m->entry, found, top);
     if (found < top && fill(&found, top, m, hash, drop, n_drop, err) != OK)
         return SYSTEM;
     for (size_t i = 0; i < found; i++) {

@@ -43,8 +43,12 @@ struct matcher {
     size_t cap;
 };
 
-/* For qsort: struct likely, likelier first, then by place. */
-int match_likelier(const void *a, const void *b);
+/* Begins a query: nothing is touched. Its n candidates in order, likelier first, then by place; to be freed. */
+enum status match_begin(
+    struct likely **order, struct matcher *m, const struct match_candidate *candidates, size_t n, struct err *err);
+/* The best top of the tracks that were touched and are not dropped, as entries by their keys; *found of them. */
+enum status match_touched(
+    size_t *found, struct matcher *m, uint64_t query, const uint32_t *drop, size_t n_drop, size_t top, struct err *err);
 /* Room for n entries. */
 enum status match_need(struct matcher *m, size_t n, struct err *err);
 /* The entry of track t. Its hash is of the track's id: the order does not depend on the catalogue's. */

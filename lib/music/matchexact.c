@@ -85,26 +85,16 @@ matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err)
 {
     uint64_t hash = hash64(m->seed, query.p, query.n);
-    struct likely *order = calloc(n + 1, sizeof(*order));
-    size_t found = 0;
+    struct likely *order;
 
     *n_hits = 0;
-    if (order == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < n; i++)
-        order[i] = (struct likely){candidates[i].logprob, i};
-    qsort(order, n, sizeof(*order), match_likelier);
-    m->stamp++;
-    m->n_touched = 0;
+    if (match_begin(&order, m, candidates, n, err) != OK)
+        return SYSTEM;
     for (size_t i = 0; i < n; i++)
         share(m, &candidates[order[i].at]);
     free(order);
-    if (match_need(m, m->n_touched, err) != OK)
+    if (match_touched(n_hits, m, hash, drop, n_drop, top, err) != OK)
         return SYSTEM;
-    for (uint32_t i = 0; i < m->n_touched; i++)
-        if (!match_dropped(drop, n_drop, m->touched[i]))
-            m->entry[found++] = match_entry(m, hash, m->touched[i], m->work[m->touched[i]].key);
-    *n_hits = match_select(m->entry, found, top);
     for (size_t i = 0; i < *n_hits; i++)
         hits[i] = (struct match_hit){
             .track = m->entry[i].track, .exact = true, .sum = 0, .logprob = unordered(m->entry[i].key)};
