@@ -12,18 +12,9 @@
 #include "gguf_read.h"
 #include "unit.h"
 
+#include "folder.h"
+
 enum { V = 9, D = 32, L = 2, H = 4, G = 2, E = 16, F = 40 };
-
-static char folder[] = "/tmp/test_gguf.XXXXXX";
-
-static const char *
-path_of(const char *name)
-{
-    static char path[128];
-
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 /* ---- what is written ---- */
 
@@ -339,7 +330,7 @@ main(void)
     static const char *const files[] = {
         "a.gguf", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json", "model.safetensors"};
 
-    if (mkdtemp(folder) == NULL)
+    if (!folder_begin())
         return 1;
     num_init(2);
     write_text("tokenizer.json", TOKENIZER(LLAMA3, "true", "[\"a b\",[\"\\u0120\",\"ab\"]]"));
@@ -348,6 +339,6 @@ main(void)
     test_config();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         (void)unlink(path_of(files[i]));
-    CHECK(rmdir(folder) == 0, "nothing is left behind");
+    folder_end();
     return unit_done();
 }

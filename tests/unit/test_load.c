@@ -11,25 +11,7 @@
 #include "model/safetensors.h"
 #include "unit.h"
 
-static char folder[] = "/tmp/test_load.XXXXXX";
-
-static const char *
-path_of(const char *name)
-{
-    static char path[128];
-
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void
-write_file(const char *name, const void *bytes, size_t n)
-{
-    struct err err;
-
-    if (folder_write(folder, name, bytes, n, &err) != OK)
-        CHECK(false, "write %s: %s", name, err.text);
-}
+#include "folder.h"
 
 /* ---- config.json ---- */
 
@@ -316,7 +298,7 @@ main(void)
 {
     struct err err_room;
 
-    if (mkdtemp(folder) == NULL)
+    if (!folder_begin())
         return 1;
     num_init(1);
     test_config_reads();
@@ -329,7 +311,7 @@ main(void)
     (void)unlink(path_of("config.json"));
     (void)unlink(path_of("model.safetensors"));
     (void)unlink(path_of("a.safetensors"));
-    CHECK(rmdir(folder) == 0, "nothing is left behind");
+    folder_end();
     CHECK(folder_room(".", 1, &err_room) == OK, "there is room for a byte");
     CHECK(folder_room(".", UINT64_MAX / 2, &err_room) == NOCREATE && strstr(err_room.text, "MB are needed") != NULL,
         "no disk has room for 8 exabytes: %s", err_room.text);

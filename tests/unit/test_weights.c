@@ -12,16 +12,7 @@
 #include "model/safetensors.h"
 #include "unit.h"
 
-static char folder[] = "/tmp/test_weights.XXXXXX";
-
-static const char *
-path_of(const char *name)
-{
-    static char path[320];
-
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
+#include "folder.h"
 
 /* ---- numbers ---- */
 
@@ -338,7 +329,7 @@ test_index_damage(void)
 int
 main(void)
 {
-    if (mkdtemp(folder) == NULL)
+    if (!folder_begin())
         return 1;
     num_init(2);
     test_every_half(DTYPE_F16, 5);
@@ -354,6 +345,6 @@ main(void)
     test_indexes();
     test_index_damage();
     empty_folder();
-    CHECK(rmdir(folder) == 0, "nothing is left behind");
+    folder_end();
     return unit_done();
 }
