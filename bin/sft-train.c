@@ -24,7 +24,7 @@ struct run {
     struct model *m;
     enum train train;
     size_t rank, row, rows;
-    struct buf prefix; /* of the files with the best weights so far: beside the checkpoint, or in --save */
+    struct kept kept;
 };
 
 static const struct opt table[] = {
@@ -148,63 +148,18 @@ parse_train(struct run *r, struct err *err)
 static enum status
 adapt(struct run *r, uint64_t seed, struct err *err)
 {
-    static const struct str name[] = {{"<|playlist-0|>", 14}, {"<end_of_music>", 14}};
     struct params *adapted;
-    int32_t id[2];
     enum status st;
 
     if (r->train == TRAIN_ALL)
         return OK;
-    if ((st = added_tokens_find(id, r->o->model, name, 2, err)) != OK)
+    if ((st = added_tokens_music(&r->row, &r->rows, r->o->model, r->m->config.V, err)) != OK || r->rank == 0)
         return st;
-    if (id[0] < 0 || id[1] < id[0] || (size_t)id[1] >= r->m->config.V)
-        return err_set(err, DATA, "%s: the music tokens are not rows of the embedding", r->o->model);
-    r->row = (size_t)id[0];
-    r->rows = (size_t)(id[1] - id[0]) + 1;
-    if (r->rank == 0)
-        return OK;
     if ((st = params_adapt(&adapted, r->m->params, &r->m->config, r->rank, seed, err)) == OK) {
         params_free(r->m->params);
         r->m->params = adapted;
     }
     return st;
-}
-
-/* The weights as they are now, adapters merged: to be freed unless they are the model's own. */
-static enum status
-whole(struct params **out, const struct run *r, struct err *err)
-{
-    *out = r->m->params;
-    return r->rank == 0 ? OK : params_merge(out, r->m->params, &r->m->config, err);
-}
-
-/* After a step: validates if that is due, and keeps the weights if they are the best so far. */
-static enum status
-validate(struct sft *t, const struct run *r, struct err *err)
-{
-    struct params *p = NULL;
-    uint64_t best;
-    enum status st;
-
-    if (!sft_valid_due(t))
-        return OK;
-    if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t))
-        return st;
-    if ((st = whole(&p, r, err)) == OK && (st = kept_save(r->prefix.p, best, p, err)) == OK && r->o->checkpoint == NULL)
-        st = kept_forget(r->prefix.p, best, err);
-    if (p != r->m->params)
-        params_free(p);
-    return st;
-}
-
-/* Of what was kept only the step that the checkpoint names is still needed. */
-static enum status
-checkpoint(const struct sft *t, const struct run *r, struct err *err)
-{
-    uint64_t best;
-    enum status st = sft_checkpoint(r->o->checkpoint, t, err);
-
-    return st == OK && sft_best_step(&best, t) ? kept_forget(r->prefix.p, best, err) : st;
 }
 
 /* All steps from where t stands. */
@@ -227,12 +182,12 @@ train(struct sft *t, struct stage *s, const struct run *r, struct err *err)
         l = sft_log(&n, t);
         (void)snprintf(extra, sizeof extra, "loss %.3f, %.0f tokens/s", l[n - 1].loss,
             (double)(l[n - 1].tokens - tokens) / (cli_seconds() - start));
-        if ((st = validate(t, r, err)) != OK)
+        if ((st = kept_validate(&r->kept, t, err)) != OK)
             break;
         stage_progress(s, sft_step_count(t), total, "steps", extra);
         if ((st = write_log(stage_out(s), &written, t, err)) == OK && r->o->checkpoint != NULL &&
             sft_step_count(t) % (uint64_t)r->o->checkpoint_every == 0)
-            st = checkpoint(t, r, err);
+            st = kept_checkpoint(&r->kept, t, err);
     }
     return st;
 }
@@ -275,56 +230,16 @@ prepare_folder(const struct options *o, const struct dataset *d, struct err *err
     return st;
 }
 
-/* Whether there is room for the model, the best weights so far and a checkpoint, the latter two twice. */
-static enum status
-check_disk(const struct run *r, struct err *err)
-{
-    uint64_t p = (uint64_t)params_count(&r->m->config) * sizeof(float), bytes = 3 * p;
-    const char *to = r->prefix.p, *slash = strrchr(to, '/');
-    struct buf dir = {0};
-    enum status st;
-
-    if (r->o->checkpoint != NULL && r->train == TRAIN_ALL)
-        bytes += 6 * p; /* weights and two moments */
-    if ((st = folder_room(r->o->save, bytes, err)) == OK &&
-        (st = buf_printf(&dir, err, "%.*s.%c", slash == NULL ? 0 : (int)(slash + 1 - to), to, 0)) == OK)
-        st = folder_room(dir.p, bytes, err);
-    buf_free(&dir);
-    return st;
-}
-
-/* A fresh t to where the run begins: where the checkpoint was, or at its own beginning. */
-static enum status
-begin(struct sft *t, const struct run *r, struct err *err)
-{
-    uint64_t best;
-    enum status st;
-
-    if (!r->o->resume || !folder_has(NULL, r->o->checkpoint))
-        return kept_forget(r->prefix.p, UINT64_MAX, err);
-    if ((st = sft_resume(t, r->o->checkpoint, err)) == OK && sft_best_step(&best, t))
-        st = kept_check(r->prefix.p, best, &r->m->config, err);
-    return st;
-}
-
-/* Saves the weights of lowest validation loss, or the last where nothing was validated; *step is theirs. */
 static enum status
 save(uint64_t *step, const struct sft *t, const struct run *r, struct err *err)
 {
-    const struct model_config *c = &r->m->config;
     struct params *p = NULL;
     enum status st;
 
-    if (!sft_best_step(step, t) || *step == sft_step_count(t)) {
-        *step = sft_step_count(t);
-        st = whole(&p, r, err);
-    } else
-        st = kept_load(&p, r->prefix.p, *step, c, err);
-    if (st == OK)
-        st = save_model(r->o, c, p, err);
-    if (p != r->m->params)
-        params_free(p);
-    return st == OK && r->o->checkpoint == NULL ? kept_forget(r->prefix.p, UINT64_MAX, err) : st;
+    if ((st = kept_result(&p, step, &r->kept, t, err)) == OK && (st = save_model(r->o, &r->m->config, p, err)) == OK)
+        st = kept_end(&r->kept, err);
+    kept_release(&r->kept, p);
+    return st;
 }
 
 static enum status
@@ -337,10 +252,11 @@ run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
     size_t n;
     enum status st;
 
-    if ((st = prepare_folder(r->o, d, err)) == OK && (st = check_disk(r, err)) == OK &&
+    if ((st = prepare_folder(r->o, d, err)) == OK && (st = kept_room(&r->kept, r->train == TRAIN_ALL, err)) == OK &&
         (st = selfsim_targets(target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) == OK &&
-        (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK && (st = begin(t, r, err)) == OK &&
-        (st = train(t, s, r, err)) == OK && (st = save(&step, t, r, err)) == OK) {
+        (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK &&
+        (st = kept_begin(&r->kept, t, r->o->resume, err)) == OK && (st = train(t, s, r, err)) == OK &&
+        (st = save(&step, t, r, err)) == OK) {
         stage_tally(s, "steps", sft_step_count(t));
         stage_tally(s, "kept", step);
     }
@@ -361,12 +277,10 @@ main(int argc, char **argv)
     num_init(stage_threads(s));
     if (o.resume && o.checkpoint == NULL)
         cli_must(err_set(&err, USAGE, "--resume: needs --checkpoint"), &err);
-    cli_must(o.checkpoint != NULL ? buf_printf(&r.prefix, &err, "%s%c", o.checkpoint, 0)
-                                  : buf_printf(&r.prefix, &err, "%s/model%c", o.save, 0),
-        &err);
     cli_must(parse_train(&r, &err), &err);
     cli_must(model_load(&r.m, o.model, &err), &err);
     cli_must(adapt(&r, stage_seed(s), &err), &err);
+    cli_must(kept_init(&r.kept, o.save, o.checkpoint, r.m, &err), &err);
     cli_must(dataset_new(&d, &r.m->config, &err), &err);
     for (struct rec *rec; (rec = stage_next(s)) != NULL;)
         if (dataset_add(d, &rec->map, &err) != OK)
@@ -375,6 +289,6 @@ main(int argc, char **argv)
     cli_must(run(s, &r, d, &err), &err);
     dataset_free(d);
     model_free(r.m);
-    buf_free(&r.prefix);
+    kept_fini(&r.kept);
     return stage_finish(s);
 }

@@ -72,3 +72,19 @@ added_tokens_find(int32_t *id, const char *dir, const struct str *name, size_t n
     buf_free(&text);
     return st;
 }
+
+enum status
+added_tokens_music(size_t *row, size_t *rows, const char *dir, size_t V, struct err *err)
+{
+    static const struct str name[] = {{"<|playlist-0|>", 14}, {"<end_of_music>", 14}};
+    int32_t id[2];
+    enum status st = added_tokens_find(id, dir, name, 2, err);
+
+    if (st != OK)
+        return st;
+    if (id[0] < 0 || id[1] < id[0] || (size_t)id[1] >= V)
+        return err_set(err, DATA, "%s: the music tokens are not rows of the embedding", dir);
+    *row = (size_t)id[0];
+    *rows = (size_t)(id[1] - id[0]) + 1;
+    return OK;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The best weights of a run that goes on: a file a step, so that the one which a checkpoint names is never written over
- * before another checkpoint names another. One pass over the weights each time.
+ * What a run keeps while it goes on: checkpoints, and the best weights so far in a file a step, PREFIX.best-STEP (a
+ * second copy in memory would not fit beside a large model). That of the step which the checkpoint names is never
+ * written over, and goes only once another checkpoint names another. One pass over the weights each time.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +22,8 @@ path_of(struct buf *out, const char *prefix, uint64_t step, struct err *err)
     return buf_printf(out, err, "%s" MARK "%" PRIu64 "%c", prefix, step, 0);
 }
 
-enum status
-kept_save(const char *prefix, uint64_t step, const struct params *p, struct err *err)
+static enum status
+write_best(const char *prefix, uint64_t step, const struct params *p, struct err *err)
 {
     struct buf path = {0};
     enum status st = path_of(&path, prefix, step, err);
@@ -50,8 +51,8 @@ is_kept(uint64_t *step, const char *name, const char *prefix)
     return errno == 0 && *end == 0;
 }
 
-enum status
-kept_forget(const char *prefix, uint64_t step, struct err *err)
+static enum status
+forget(const char *prefix, uint64_t step, struct err *err)
 {
     const char *slash = strrchr(prefix, '/'), *base = slash == NULL ? prefix : slash + 1;
     struct buf path = {0};
@@ -73,8 +74,8 @@ kept_forget(const char *prefix, uint64_t step, struct err *err)
     return st;
 }
 
-enum status
-kept_check(const char *prefix, uint64_t step, const struct model_config *c, struct err *err)
+static enum status
+check_best(const char *prefix, uint64_t step, const struct model_config *c, struct err *err)
 {
     struct weights *w = NULL;
     struct buf path = {0};
@@ -89,8 +90,8 @@ kept_check(const char *prefix, uint64_t step, const struct model_config *c, stru
     return st;
 }
 
-enum status
-kept_load(struct params **out, const char *prefix, uint64_t step, const struct model_config *c, struct err *err)
+static enum status
+read_best(struct params **out, const char *prefix, uint64_t step, const struct model_config *c, struct err *err)
 {
     struct buf path = {0};
     enum status st = path_of(&path, prefix, step, err);
@@ -100,4 +101,106 @@ kept_load(struct params **out, const char *prefix, uint64_t step, const struct m
         st = params_read(out, c, path.p, err);
     buf_free(&path);
     return st;
+}
+
+/* ---- a run ---- */
+
+enum status
+kept_init(struct kept *k, const char *save, const char *checkpoint, const struct model *m, struct err *err)
+{
+    *k = (struct kept){.save = save, .checkpoint = checkpoint, .m = m};
+    return checkpoint != NULL ? buf_printf(&k->prefix, err, "%s%c", checkpoint, 0)
+                              : buf_printf(&k->prefix, err, "%s/model%c", save, 0);
+}
+
+void
+kept_fini(struct kept *k)
+{
+    buf_free(&k->prefix);
+}
+
+enum status
+kept_room(const struct kept *k, bool all, struct err *err)
+{
+    uint64_t p = (uint64_t)params_count(&k->m->config) * sizeof(float), bytes = 3 * p;
+    const char *to = k->prefix.p, *slash = strrchr(to, '/');
+    struct buf dir = {0};
+    enum status st;
+
+    if (k->checkpoint != NULL && all)
+        bytes += 6 * p; /* weights and two moments */
+    if ((st = folder_room(k->save, bytes, err)) == OK &&
+        (st = buf_printf(&dir, err, "%.*s.%c", slash == NULL ? 0 : (int)(slash + 1 - to), to, 0)) == OK)
+        st = folder_room(dir.p, bytes, err);
+    buf_free(&dir);
+    return st;
+}
+
+enum status
+kept_begin(const struct kept *k, struct sft *t, bool resume, struct err *err)
+{
+    uint64_t best;
+    enum status st;
+
+    if (!resume || !folder_has(NULL, k->checkpoint))
+        return forget(k->prefix.p, UINT64_MAX, err);
+    if ((st = sft_resume(t, k->checkpoint, err)) == OK && sft_best_step(&best, t))
+        st = check_best(k->prefix.p, best, &k->m->config, err);
+    return st;
+}
+
+/* The weights as they are now, adapters merged: to be freed unless they are the model's own. */
+static enum status
+whole(struct params **out, const struct kept *k, struct err *err)
+{
+    *out = k->m->params;
+    return k->m->params->rank == 0 ? OK : params_merge(out, k->m->params, &k->m->config, err);
+}
+
+enum status
+kept_validate(const struct kept *k, struct sft *t, struct err *err)
+{
+    struct params *p = NULL;
+    uint64_t best;
+    enum status st;
+
+    if (!sft_valid_due(t))
+        return OK;
+    if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t))
+        return st;
+    if ((st = whole(&p, k, err)) == OK && (st = write_best(k->prefix.p, best, p, err)) == OK && k->checkpoint == NULL)
+        st = forget(k->prefix.p, best, err);
+    kept_release(k, p);
+    return st;
+}
+
+enum status
+kept_checkpoint(const struct kept *k, const struct sft *t, struct err *err)
+{
+    uint64_t best;
+    enum status st = sft_checkpoint(k->checkpoint, t, err);
+
+    return st == OK && sft_best_step(&best, t) ? forget(k->prefix.p, best, err) : st;
+}
+
+enum status
+kept_result(struct params **out, uint64_t *step, const struct kept *k, const struct sft *t, struct err *err)
+{
+    if (sft_best_step(step, t) && *step != sft_step_count(t))
+        return read_best(out, k->prefix.p, *step, &k->m->config, err);
+    *step = sft_step_count(t);
+    return whole(out, k, err);
+}
+
+void
+kept_release(const struct kept *k, struct params *p)
+{
+    if (p != k->m->params)
+        params_free(p);
+}
+
+enum status
+kept_end(const struct kept *k, struct err *err)
+{
+    return k->checkpoint == NULL ? forget(k->prefix.p, UINT64_MAX, err) : OK;
 }

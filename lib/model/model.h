@@ -243,6 +243,9 @@ enum status model_logits(float *logits, const struct model *m, const int32_t *id
 
 /* The ids of n names among the added_tokens of DIR/tokenizer.json: NOINPUT; DATA naming the first that is not there. */
 enum status added_tokens_find(int32_t *id, const char *dir, const struct str *name, size_t n, struct err *err);
+/* The rows of the music tokens, which lie behind each other from <|playlist-0|> to <end_of_music>; DATA if one is none
+ * of V. */
+enum status added_tokens_music(size_t *row, size_t *rows, const char *dir, size_t V, struct err *err);
 
 /* ---- fine-tuning: data (dataset.c) ---- */
 
@@ -349,18 +352,35 @@ enum status sft_checkpoint(const char *path, const struct sft *t, struct err *er
  * model are others. */
 enum status sft_resume(struct sft *t, const char *path, struct err *err);
 
+/* ---- fine-tuning: what a run keeps (kept.c) ---- */
+
 /*
- * Weights that a run has kept so far (kept.c): files PREFIX.best-STEP, since a second copy in memory would not fit
- * beside a large model. That of the best step which a checkpoint names is there if kept_forget is called only once a
- * checkpoint that names a later one is written.
+ * Checkpoints, and the weights of lowest validation loss so far: files CHECKPOINT.best-STEP, or SAVE/model.best-STEP
+ * where there are no checkpoints. All is borrowed but prefix.
  */
-enum status kept_save(const char *prefix, uint64_t step, const struct params *p, struct err *err);
-/* Deletes all but that of step; UINT64_MAX: all. IO. */
-enum status kept_forget(const char *prefix, uint64_t step, struct err *err);
-/* DATA if it is not there, or not of this size. */
-enum status kept_check(const char *prefix, uint64_t step, const struct model_config *c, struct err *err);
-enum status kept_load(
-    struct params **out, const char *prefix, uint64_t step, const struct model_config *c, struct err *err);
+struct kept {
+    const char *save, *checkpoint; /* folder of the result; NULL for no checkpoints */
+    const struct model *m;         /* that is trained */
+    struct buf prefix;
+};
+enum status kept_init(struct kept *k, const char *save, const char *checkpoint, const struct model *m, struct err *err);
+void kept_fini(struct kept *k);
+/* NOCREATE where the result, the best weights and a checkpoint (of all parameters or of few) have no room on disk, the
+ * latter two twice, as they are when replaced. */
+enum status kept_room(const struct kept *k, bool all, struct err *err);
+/* A fresh t to where the checkpoint was, if there is one and resume is true; else old files of best weights go. DATA,
+ * too, where those that the checkpoint names are not there. */
+enum status kept_begin(const struct kept *k, struct sft *t, bool resume, struct err *err);
+/* After a step: validates if that is due, and keeps the weights if they are the best so far, adapters merged. */
+enum status kept_validate(const struct kept *k, struct sft *t, struct err *err);
+/* Writes a checkpoint; of best weights those that it names stay. */
+enum status kept_checkpoint(const struct kept *k, const struct sft *t, struct err *err);
+/* The weights of lowest validation loss, or the last where nothing was validated, and their step: for kept_release. */
+enum status kept_result(
+    struct params **out, uint64_t *step, const struct kept *k, const struct sft *t, struct err *err);
+void kept_release(const struct kept *k, struct params *p);
+/* When the result is saved: without checkpoints the files of best weights go. */
+enum status kept_end(const struct kept *k, struct err *err);
 
 /* ---- beginnings (init.c) ---- */
 
