@@ -179,14 +179,17 @@ test_packing(const struct model *m, enum packing packing)
 int
 main(void)
 {
-    struct model *m;
+    static const size_t heads[] = {6, 40}; /* less than a vector; two vectors and more */
 
     num_init(1);
     make_prompts();
-    m = tiny_model(1, 0.3);
-    CHECK(m != NULL, "a tiny model is made");
-    for (int packing = PACK_F32; packing <= PACK_Q8; packing++)
-        test_packing(m, (enum packing)packing);
-    model_free(m);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        struct model *m = tiny_model_heads(1, 0.3 * sqrt(6 / (double)heads[i]), heads[i]);
+
+        CHECK(m != NULL, "a tiny model with heads of %zu is made", heads[i]);
+        for (int packing = PACK_F32; packing <= PACK_Q8; packing++)
+            test_packing(m, (enum packing)packing);
+        model_free(m);
+    }
     return unit_done();
 }
