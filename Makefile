@@ -26,7 +26,7 @@ BUILD ?= build
 ## empty to build in spite of warnings
 WERROR ?= -Werror
 
-PKGS := msgpack openblas simdjson libpcre2-8 lapacke
+PKGS := msgpack openblas simdjson libpcre2-8 lapacke ompi-c
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 OPT := -O3 -march=$(MARCH) -ffp-contract=fast -g
 # Lazy, since a fresh machine has no pkg-config before `packages` has run.
@@ -118,11 +118,13 @@ CONFIG ?= examples/cpcd/config.mk
 THREADS ?= 0
 ## pieces that mapping stages are cut into, each a process
 PARTS ?= 1
+## what training is started by: 'mpirun -n 4'
+LAUNCH ?=
 ## a folder whose programs come before ours: how a stage is swapped
 STAGES ?=
 
 talkplay = $(MAKE) --no-print-directory -f pipelines/talkplay.mk BUILD=$(BUILD) CONFIG=$(1) THREADS=$(THREADS) \
-    PARTS=$(PARTS) STAGES=$(STAGES)
+    PARTS=$(PARTS) LAUNCH='$(LAUNCH)' STAGES=$(STAGES)
 
 .PHONY: demo
 demo: all ## real playlists and conversations to a trained model, and how it did

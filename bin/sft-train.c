@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sft-train - fine-tunes a model on conversations and playlists with the three losses of TalkPlay. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 struct options {
     const char *model, *save, *checkpoint, *train;
     struct opt_list centroids;
-    int64_t batch, batch_tokens, checkpoint_every, shard_size, steps, valid_every, valid_max, warmup;
+    int64_t batch, batch_tokens, checkpoint_every, micro_tokens, shard_size, shares, steps, valid_every, valid_max,
+        warmup;
     double beta1, beta2, clip, epochs, lambda, mix, rate, weight_decay;
     int decay, dtype, moments, precision;
     bool checkpointing, resume;
@@ -21,7 +23,11 @@ enum precision { F32, BF16, AUTO };
 
 struct run {
     const struct options *o;
+    struct stage *stage;
     struct model *m;
+    struct dataset *data;
+    struct selfsim_target target[MODALITIES];
+    struct sft *sft;
     enum train train;
     size_t rank, row, rows;
     struct kept kept;
@@ -43,6 +49,8 @@ static const struct opt table[] = {
     OPT_ENUM(0, "dtype", struct options, dtype, "f32", "f32|bf16|f16", "of the weights in --save"),
     OPT_REAL(0, "epochs", struct options, epochs, "R", "1", 1e-6, 1e6, "passes over the training examples"),
     OPT_REAL(0, "lambda", struct options, lambda, "R", "0.1", 0, 1e6, "weight of the self-similarity loss"),
+    OPT_INT(0, "micro-tokens", struct options, micro_tokens, "N", "2048", 1, 1 << 26,
+        "tokens that go through the model at once"),
     OPT_REAL(0, "mix", struct options, mix, "R", "0.5", 0, 1, "share of conversations in a batch"),
     OPT_NEED('m', "model", struct options, model, "DIR", "the model to start from"),
     OPT_ENUM(0, "moments", struct options, moments, "f32", "f32|bf16", "of AdamW, in memory"),
@@ -52,6 +60,8 @@ static const struct opt table[] = {
     OPT_FLAG(0, "resume", struct options, resume, "go on from the checkpoint if there is one"),
     OPT_NEED(0, "save", struct options, save, "DIR", "folder of the resulting model"),
     OPT_INT(0, "shard-size", struct options, shard_size, "MB", "5000", 1, 1 << 30, "largest file of weights in --save"),
+    OPT_INT(0, "shares", struct options, shares, "N", "4", 1, 64,
+        "parts that a step's gradient is the sum of, to be computed by as many processes"),
     OPT_INT(0, "steps", struct options, steps, "N", "0", 0, INT64_MAX, "steps, in place of --epochs"),
     OPT_STR(0, "train", struct options, train, "WHAT", "all", "all, new-rows, or lora:R: the rank of adapters"),
     OPT_INT(0, "valid-every", struct options, valid_every, "N", "100", 1, INT64_MAX, "steps between validations"),
@@ -90,6 +100,8 @@ run_options(const struct run *r, uint64_t seed)
         .epochs = o->epochs,
         .batch = (uint64_t)o->batch,
         .batch_tokens = (uint64_t)o->batch_tokens,
+        .micro_tokens = (uint64_t)o->micro_tokens,
+        .shares = (uint64_t)o->shares,
         .mix = o->mix,
         .rate = o->rate,
         .warmup = (uint64_t)o->warmup,
@@ -106,7 +118,8 @@ run_options(const struct run *r, uint64_t seed)
         .recompute = o->checkpointing};
 }
 
-/* The lines of the log from *written on, handed to the system at once so that a reader sees them. */
+/* The lines of the log from *written on, handed to the system at once so that a reader sees them; out is NULL in
+ * processes that do not write. */
 static enum status
 write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct err *err)
 {
@@ -114,6 +127,8 @@ write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct e
     const struct sft_log *l = sft_log(&n, t);
     enum status st = OK;
 
+    if (out == NULL)
+        return OK;
     for (; st == OK && *written < n; (*written)++) {
         rec_begin(out);
         sft_log_put(out, &l[*written]);
@@ -162,15 +177,65 @@ adapt(struct run *r, uint64_t seed, struct err *err)
     return st;
 }
 
-/* All steps from where t stands. */
+/* Process 0 alone writes. */
+static bool
+leads(void)
+{
+    return team_rank() == 0;
+}
+
+/* Which of the two signals came, to whichever process: all act on them after the same step. */
 static enum status
-train(struct sft *t, struct stage *s, const struct run *r, struct err *err)
+ask_signals(bool *now, bool *end, struct err *err)
+{
+    bool own[2] = {cli_caught(SIGUSR1), cli_caught(SIGTERM)}, (*all)[2] = calloc((size_t)team_size(), sizeof *all);
+    enum status st = all == NULL ? err_memory(err) : team_gather(all, own, sizeof own, err);
+
+    *now = *end = false;
+    for (int i = 0; st == OK && i < team_size(); i++) {
+        *now = *now || all[i][0];
+        *end = *end || all[i][1];
+    }
+    free(all);
+    return st;
+}
+
+/* Lets the other processes go on, which wait here until process 0 does too. So one process finds the faults of what all
+ * read, and tells them once; and none ends before the last checkpoint is written. */
+static enum status
+start_others(struct err *err)
+{
+    char started = 1;
+
+    return team_share(&started, sizeof started, err);
+}
+
+/* After each step: a checkpoint where it is time or was asked for. SIGTERM ends the program behind it. */
+static enum status
+keep(struct run *r, struct err *err)
+{
+    bool now, end, due = sft_step_count(r->sft) % (uint64_t)r->o->checkpoint_every == 0;
+    enum status st;
+
+    if (r->o->checkpoint == NULL)
+        return OK;
+    if ((st = ask_signals(&now, &end, err)) == OK && leads() && (due || now || end))
+        st = kept_checkpoint(&r->kept, r->sft, err);
+    if (st != OK || !end || (st = start_others(err)) != OK)
+        return st;
+    cli_end_by(SIGTERM);
+}
+
+/* All steps from where the run stands. */
+static enum status
+train(struct run *r, struct err *err)
 {
     double start = cli_seconds();
+    struct sft *t = r->sft;
     uint64_t tokens = 0, total = sft_step_total(t);
     size_t written = 0, n;
     const struct sft_log *l = sft_log(&n, t);
-    enum status st = write_log(stage_out(s), &written, t, err);
+    enum status st = write_log(stage_out(r->stage), &written, t, err);
 
     for (size_t i = 0; i < n; i++)
         tokens = l[i].tokens; /* read before a resume: not this run's speed */
@@ -184,111 +249,92 @@ train(struct sft *t, struct stage *s, const struct run *r, struct err *err)
             (double)(l[n - 1].tokens - tokens) / (cli_seconds() - start));
         if ((st = kept_validate(&r->kept, t, err)) != OK)
             break;
-        stage_progress(s, sft_step_count(t), total, "steps", extra);
-        if ((st = write_log(stage_out(s), &written, t, err)) == OK && r->o->checkpoint != NULL &&
-            sft_step_count(t) % (uint64_t)r->o->checkpoint_every == 0)
-            st = kept_checkpoint(&r->kept, t, err);
+        stage_progress(r->stage, sft_step_count(t), total, "steps", extra);
+        if ((st = write_log(stage_out(r->stage), &written, t, err)) == OK)
+            st = keep(r, err);
     }
     return st;
 }
 
-/* What a model folder holds besides the model. */
 static enum status
-carry(const char *to, const char *from, struct err *err)
+get_data(struct run *r, struct err *err)
 {
-    enum status st = OK;
+    enum status st = dataset_new(&r->data, &r->m->config, err);
 
-    for (size_t i = 0; st == OK && folder_files[i] != NULL; i++)
-        st = folder_carry(to, from, folder_files[i], err);
-    return st;
+    if (st != OK || !leads())
+        return st == OK ? dataset_share(r->data, err) : st;
+    for (struct rec *rec; (rec = stage_next(r->stage)) != NULL;)
+        if (dataset_add(r->data, &rec->map, err) != OK)
+            stage_reject(r->stage, err);
+    if ((st = dataset_close(r->data, err)) != OK)
+        return st;
+    return result_begin(&r->kept, r->o->model, r->data, r->train == TRAIN_ALL, err);
+}
+
+/* Until the first step. */
+static enum status
+begin(struct run *r, struct err *err)
+{
+    uint64_t seed = stage_seed(r->stage);
+    struct sft_options so;
+    size_t n;
+    enum status st = leads() ? OK : start_others(err);
+
+    if (st != OK || (st = model_load(&r->m, r->o->model, err)) != OK || (st = adapt(r, seed, err)) != OK ||
+        (st = kept_init(&r->kept, r->o->save, r->o->checkpoint, r->m, err)) != OK || (st = get_data(r, err)) != OK)
+        return st;
+    so = run_options(r, seed);
+    if ((st = selfsim_targets(r->target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) != OK ||
+        (st = sft_new(&r->sft, r->m, r->data, &so, r->target, n, err)) != OK ||
+        (st = kept_begin(&r->kept, r->sft, r->o->resume, err)) != OK)
+        return st;
+    if (leads() && ((st = start_others(err)) != OK || (st = dataset_share(r->data, err)) != OK))
+        return st;
+    return sft_agree(r->sft, err);
 }
 
 static enum status
-save_model(const struct options *o, const struct model_config *c, const struct params *p, struct err *err)
+end(struct run *r, struct err *err)
 {
     static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
+    const struct options *o = r->o;
     struct save_options so = {.dtype = dtypes[o->dtype], .shard = (uint64_t)o->shard_size * 1000000, .like = o->model};
+    uint64_t kept;
+    enum status st = OK;
 
-    return model_save_as(o->save, c, p, &so, err);
-}
-
-/* Refuses to write over what is read, and finds out before the work whether the folder can be written. */
-static enum status
-prepare_folder(const struct options *o, const struct dataset *d, struct err *err)
-{
-    struct buf ids = {0};
-    enum status st;
-
-    if ((st = folder_make(o->save, err)) != OK)
-        return st;
-    if (folder_same(o->save, o->model))
-        return err_set(err, USAGE, "--save: %s is the model to start from", o->save);
-    if ((st = dataset_trained(&ids, d, err)) == OK &&
-        (st = folder_write(o->save, "trained.ids", ids.p, ids.n, err)) == OK)
-        st = carry(o->save, o->model, err);
-    buf_free(&ids);
-    return st;
-}
-
-static enum status
-save(uint64_t *step, const struct sft *t, const struct run *r, struct err *err)
-{
-    struct params *p = NULL;
-    enum status st;
-
-    if ((st = kept_result(&p, step, &r->kept, t, err)) == OK && (st = save_model(r->o, &r->m->config, p, err)) == OK)
-        st = kept_end(&r->kept, err);
-    kept_release(&r->kept, p);
-    return st;
-}
-
-static enum status
-run(struct stage *s, struct run *r, const struct dataset *d, struct err *err)
-{
-    struct selfsim_target target[MODALITIES] = {{0}};
-    struct sft_options so = run_options(r, stage_seed(s));
-    struct sft *t = NULL;
-    uint64_t step;
-    size_t n;
-    enum status st;
-
-    if ((st = prepare_folder(r->o, d, err)) == OK && (st = kept_room(&r->kept, r->train == TRAIN_ALL, err)) == OK &&
-        (st = selfsim_targets(target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) == OK &&
-        (st = sft_new(&t, r->m, d, &so, target, n, err)) == OK &&
-        (st = kept_begin(&r->kept, t, r->o->resume, err)) == OK && (st = train(t, s, r, err)) == OK &&
-        (st = save(&step, t, r, err)) == OK) {
-        stage_tally(s, "steps", sft_step_count(t));
-        stage_tally(s, "kept", step);
+    if (leads() && (st = result_end(&kept, &r->kept, r->sft, &so, err)) == OK) {
+        stage_tally(r->stage, "steps", sft_step_count(r->sft));
+        stage_tally(r->stage, "kept", kept);
     }
-    sft_free(t);
-    selfsim_targets_fini(target);
-    return st;
+    sft_free(r->sft);
+    selfsim_targets_fini(r->target);
+    dataset_free(r->data);
+    model_free(r->m);
+    kept_fini(&r->kept);
+    return st == OK ? team_leave(err) : st;
 }
 
 int
 main(int argc, char **argv)
 {
     struct options o;
-    struct stage *s = stage_start(argc, argv, &program, &o);
+    struct program p = program;
     struct run r = {.o = &o};
-    struct dataset *d = NULL;
     struct err err;
 
-    num_init(stage_threads(s));
+    cli_must(team_join(&err), &err);
+    p.uses |= (leads() ? 0U : STAGE_FOLLOWS) | (team_launched() ? STAGE_PASSED_ON : 0U);
+    r.stage = stage_start(argc, argv, &p, &o);
+    num_init(stage_threads(r.stage));
     if (o.resume && o.checkpoint == NULL)
         cli_must(err_set(&err, USAGE, "--resume: needs --checkpoint"), &err);
+    if (o.checkpoint != NULL) {
+        cli_catch(SIGTERM);
+        cli_catch(SIGUSR1);
+    }
     cli_must(parse_train(&r, &err), &err);
-    cli_must(model_load(&r.m, o.model, &err), &err);
-    cli_must(adapt(&r, stage_seed(s), &err), &err);
-    cli_must(kept_init(&r.kept, o.save, o.checkpoint, r.m, &err), &err);
-    cli_must(dataset_new(&d, &r.m->config, &err), &err);
-    for (struct rec *rec; (rec = stage_next(s)) != NULL;)
-        if (dataset_add(d, &rec->map, &err) != OK)
-            stage_reject(s, &err);
-    cli_must(dataset_close(d, &err), &err);
-    cli_must(run(s, &r, d, &err), &err);
-    dataset_free(d);
-    model_free(r.m);
-    kept_fini(&r.kept);
-    return stage_finish(s);
+    cli_must(begin(&r, &err), &err);
+    cli_must(train(&r, &err), &err);
+    cli_must(end(&r, &err), &err);
+    return stage_finish(r.stage);
 }

@@ -19,9 +19,11 @@ libdnnl-dev /usr/include/dnnl.h
 liblapacke-dev pc:lapacke
 libmsgpack-dev pc:msgpack
 libopenblas-pthread-dev pc:openblas
+libopenmpi-dev pc:ompi-c
 libpcre2-dev pc:libpcre2-8
 libsimdjson-dev pc:simdjson
 make make
+openmpi-bin mpirun
 parallel parallel
 pkg-config pkg-config
 xz-utils xz

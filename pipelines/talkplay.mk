@@ -27,6 +27,8 @@ THREADS ?= 0
 PARTS ?= 1
 MODALITIES ?= playlist semantic metadata lyrics audio
 RUN ?= $(BUILD)/runs/$(NAME)
+# What training is started by: mpirun -n 4.
+LAUNCH ?=
 # A folder whose programs come before ours: how a stage is swapped.
 STAGES ?=
 export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PATH)
@@ -171,7 +173,7 @@ SFT_TRAIN ?=
 $(eval $(call keep,SFT_TRAIN))
 $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/config.json $(CENTROIDS) $(call by,sft-train,SFT_TRAIN SEED)
 	for f in $^; do [ ! $$f -nt $(RUN)/checkpoint.mp ] || rm -f $(RUN)/checkpoint.mp*; done
-	sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
+	$(LAUNCH) sft-train $(SFT_TRAIN) --model $(RUN)/model.init --save $(RUN)/model $(CENTROIDS:%=--centroids %) \
 	    --checkpoint $(RUN)/checkpoint.mp --resume --seed $(SEED) --threads $(THREADS) --progress -o $@ $< $(log)
 	rm -f $(RUN)/checkpoint.mp*
 

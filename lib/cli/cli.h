@@ -175,6 +175,16 @@ void cli_must(enum status st, const struct err *err);
 enum status cli_temporary(const char *path, struct err *err);
 void cli_keep(const char *path);
 
+/* From now on the signal does not end the program, but is noted; and whether it came since that was last asked. */
+void cli_catch(int sig);
+bool cli_caught(int sig);
+/* Ends the program as the signal does where it is not caught; temporary outputs are removed. */
+_Noreturn void cli_end_by(int sig);
+
+/* Processors that this process may use: those that its affinity allows, or its part of the machine's where a launcher
+ * started several here. At least 1. */
+int cli_processors(void);
+
 /* Seconds on a steady clock, for stderr only: no artifact may depend on it. */
 double cli_seconds(void);
 

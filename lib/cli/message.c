@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* message - the program's name, its messages, its temporary outputs and its end. */
+/* message - the program's name, its messages, its temporary outputs, signals and its end. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +83,40 @@ cli_note(const char *fmt, ...)
     (void)vfprintf(stderr, fmt, ap);
     va_end(ap);
     (void)fputc('\n', stderr);
+}
+
+/* By their numbers. */
+static volatile sig_atomic_t caught[NSIG];
+
+static void
+note_signal(int sig)
+{
+    caught[sig] = 1;
+}
+
+void
+cli_catch(int sig)
+{
+    struct sigaction a = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+
+    (void)sigemptyset(&a.sa_mask);
+    (void)sigaction(sig, &a, NULL); /* fails for numbers alone that are no signal's */
+}
+
+bool
+cli_caught(int sig)
+{
+    bool was = caught[sig] != 0;
+
+    caught[sig] = 0;
+    return was;
+}
+
+_Noreturn void
+cli_end_by(int sig)
+{
+    on_signal(sig);
+    _exit(128 + sig); /* the signal is blocked */
 }
 
 _Noreturn void

@@ -11,7 +11,7 @@
 
 #include "model/sft.h"
 
-#define FORMAT "talkplay sft 2"
+#define FORMAT "talkplay sft 3"
 #define PIECE ((size_t)1 << 18)
 #define BLOCKS 3
 #define MAX_STATE ((size_t)1 << 30) /* the log of a long run is one record */
@@ -28,7 +28,7 @@ struct agree {
     double f;
 };
 
-#define AGREED 24
+#define AGREED 26
 
 static size_t
 agreements(struct agree out[AGREED], const struct sft *t)
@@ -44,6 +44,8 @@ agreements(struct agree out[AGREED], const struct sft *t)
         {"the number of steps", WHOLE, t->steps, 0},
         {"--batch", WHOLE, o->batch, 0},
         {"--batch-tokens", WHOLE, o->batch_tokens, 0},
+        {"--micro-tokens", WHOLE, o->micro_tokens, 0},
+        {"--shares", WHOLE, o->shares, 0},
         {"--mix", REAL, 0, o->mix},
         {"--rate", REAL, 0, o->rate},
         {"--warmup", WHOLE, o->warmup, 0},
@@ -57,7 +59,7 @@ agreements(struct agree out[AGREED], const struct sft *t)
         {"--valid-max", WHOLE, o->valid_max, 0},
         {"--precision", WHOLE, o->half, 0},
         {"--moments", WHOLE, o->half_moments, 0},
-        {"the number of parameters", WHOLE, t->grads->count, 0},
+        {"the number of parameters", WHOLE, t->m->params->count, 0},
     };
     size_t n = sizeof all / sizeof *all;
 
@@ -122,6 +124,35 @@ check_agreements(const struct sft *t, const msgpack_object *state, struct err *e
 
     for (size_t i = 0; st == OK && i < n; i++)
         st = check_agreement(&a[i], run, err);
+    return st;
+}
+
+/* What agrees by its values must agree by their hash. */
+static uint64_t
+hash_agreements(const struct sft *t)
+{
+    struct agree a[AGREED];
+    size_t n = agreements(a, t);
+    uint64_t h = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        h = hash64(h, &a[i].u, sizeof a[i].u);
+        h = hash64(h, &a[i].f, sizeof a[i].f);
+    }
+    return h;
+}
+
+enum status
+sft_agree(const struct sft *t, struct err *err)
+{
+    size_t N = (size_t)team_size();
+    uint64_t own[2] = {hash_agreements(t), t->step}, (*all)[2] = calloc(N, sizeof *all);
+    enum status st = all == NULL ? err_memory(err) : team_gather(all, own, sizeof own, err);
+
+    for (size_t r = 1; st == OK && r < N; r++)
+        if (memcmp(all[r], all[0], sizeof own) != 0)
+            st = err_set(err, DATA, "process %zu has another model, checkpoint or options than process 0", r);
+    free(all);
     return st;
 }
 

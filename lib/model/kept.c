@@ -2,7 +2,8 @@
 /*
  * What a run keeps while it goes on: checkpoints, and the best weights so far in a file a step, PREFIX.best-STEP (a
  * second copy in memory would not fit beside a large model). That of the step which the checkpoint names is never
- * written over, and goes only once another checkpoint names another. One pass over the weights each time.
+ * written over, and goes only once another checkpoint names another; of others the newest stays. One pass over the
+ * weights each time. Of a team of processes the first alone writes.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/model.h"
+#include "model/sft.h"
 
 #define MARK ".best-"
 
@@ -51,8 +52,9 @@ is_kept(uint64_t *step, const char *name, const char *prefix)
     return errno == 0 && *end == 0;
 }
 
+/* Deletes kept weights but those of the two steps (NEVER: none). */
 static enum status
-forget(const char *prefix, uint64_t step, struct err *err)
+forget(const char *prefix, uint64_t step, uint64_t other, struct err *err)
 {
     const char *slash = strrchr(prefix, '/'), *base = slash == NULL ? prefix : slash + 1;
     struct buf path = {0};
@@ -64,8 +66,8 @@ forget(const char *prefix, uint64_t step, struct err *err)
     for (const struct dirent *e; st == OK && (e = readdir(d)) != NULL;) {
         uint64_t of;
 
-        if (is_kept(&of, e->d_name, base) && of != step && (st = path_of(&path, prefix, of, err)) == OK &&
-            unlink(path.p) != 0 && errno != ENOENT)
+        if (is_kept(&of, e->d_name, base) && of != step && of != other &&
+            (st = path_of(&path, prefix, of, err)) == OK && unlink(path.p) != 0 && errno != ENOENT)
             st = err_errno(err, IO, "%s", path.p);
     }
     if (d != NULL)
@@ -108,7 +110,7 @@ read_best(struct params **out, const char *prefix, uint64_t step, const struct m
 enum status
 kept_init(struct kept *k, const char *save, const char *checkpoint, const struct model *m, struct err *err)
 {
-    *k = (struct kept){.save = save, .checkpoint = checkpoint, .m = m};
+    *k = (struct kept){.save = save, .checkpoint = checkpoint, .m = m, .named = NEVER};
     return checkpoint != NULL ? buf_printf(&k->prefix, err, "%s%c", checkpoint, 0)
                               : buf_printf(&k->prefix, err, "%s/model%c", save, 0);
 }
@@ -137,15 +139,14 @@ kept_room(const struct kept *k, bool all, struct err *err)
 }
 
 enum status
-kept_begin(const struct kept *k, struct sft *t, bool resume, struct err *err)
+kept_begin(struct kept *k, struct sft *t, bool resume, struct err *err)
 {
-    uint64_t best;
     enum status st;
 
     if (!resume || !folder_has(NULL, k->checkpoint))
-        return forget(k->prefix.p, UINT64_MAX, err);
-    if ((st = sft_resume(t, k->checkpoint, err)) == OK && sft_best_step(&best, t))
-        st = check_best(k->prefix.p, best, &k->m->config, err);
+        return team_rank() == 0 ? forget(k->prefix.p, NEVER, NEVER, err) : OK;
+    if ((st = sft_resume(t, k->checkpoint, err)) == OK && sft_best_step(&k->named, t))
+        st = check_best(k->prefix.p, k->named, &k->m->config, err);
     return st;
 }
 
@@ -166,21 +167,20 @@ kept_validate(const struct kept *k, struct sft *t, struct err *err)
 
     if (!sft_valid_due(t))
         return OK;
-    if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t))
+    if ((st = sft_validate(t, err)) != OK || !sft_best_step(&best, t) || best != sft_step_count(t) || team_rank() > 0)
         return st;
-    if ((st = whole(&p, k, err)) == OK && (st = write_best(k->prefix.p, best, p, err)) == OK && k->checkpoint == NULL)
-        st = forget(k->prefix.p, best, err);
+    if ((st = whole(&p, k, err)) == OK && (st = write_best(k->prefix.p, best, p, err)) == OK)
+        st = forget(k->prefix.p, best, k->named, err);
     kept_release(k, p);
     return st;
 }
 
 enum status
-kept_checkpoint(const struct kept *k, const struct sft *t, struct err *err)
+kept_checkpoint(struct kept *k, const struct sft *t, struct err *err)
 {
-    uint64_t best;
     enum status st = sft_checkpoint(k->checkpoint, t, err);
 
-    return st == OK && sft_best_step(&best, t) ? forget(k->prefix.p, best, err) : st;
+    return st == OK && sft_best_step(&k->named, t) ? forget(k->prefix.p, k->named, NEVER, err) : st;
 }
 
 enum status
@@ -202,5 +202,5 @@ kept_release(const struct kept *k, struct params *p)
 enum status
 kept_end(const struct kept *k, struct err *err)
 {
-    return k->checkpoint == NULL ? forget(k->prefix.p, UINT64_MAX, err) : OK;
+    return k->checkpoint == NULL ? forget(k->prefix.p, NEVER, NEVER, err) : OK;
 }

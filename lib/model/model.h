@@ -264,6 +264,8 @@ enum status dataset_add(struct dataset *d, const msgpack_object *map, struct err
 /* After the last: puts examples into the order of their ids, so that the order in which they came does not matter. DATA
  * if an id comes twice or nothing is there to train on. */
 enum status dataset_close(struct dataset *d, struct err *err);
+/* In a team of processes (num.h): what process 0 has closed becomes that of all, whose d are new. SYSTEM. */
+enum status dataset_share(struct dataset *d, struct err *err);
 /* Appends the ids of what is trained on (dialog_id or playlist_id where the record has one, else
  * example_id without its /VERSION), sorted, each once, one a line. */
 enum status dataset_trained(struct buf *out, const struct dataset *d, struct err *err);
@@ -283,6 +285,8 @@ struct sft_options {
     uint64_t steps;   /* 0: as many as epochs times the training examples fill */
     double epochs;
     uint64_t batch, batch_tokens;      /* examples a step; or tokens a step where that is not 0 */
+    uint64_t micro_tokens;             /* that go through the model at once; at least those of the longest example */
+    uint64_t shares;                   /* 1 … 64, that a step's gradient is the sum of; at least one a process */
     double mix;                        /* share of dialogues in a batch */
     double rate;                       /* peak learning rate */
     uint64_t warmup;                   /* steps from 0 to rate, linear */
@@ -327,8 +331,9 @@ void sft_log_put(struct rec_writer *w, const struct sft_log *l);
 struct sft;
 /*
  * Everything but m is borrowed too; m->params are what is trained. Memory: 4 bytes a parameter, 2 more with products of
- * bfloat16; 12 one that is trained (gradient, two moments), 8 with moments of bfloat16; and the activations of a
- * micro-batch.
+ * bfloat16; 12 one that is trained (gradient, two moments), 8 with moments of bfloat16, and 4 more where a step is of
+ * several micro-batches and several shares; and the activations of a micro-batch. In a team of processes (num.h) all
+ * make the same calls, with the same arguments.
  */
 enum status sft_new(struct sft **out, struct model *m, const struct dataset *d, const struct sft_options *o,
     const struct selfsim_target *target, size_t n_targets, struct err *err);
@@ -346,6 +351,8 @@ bool sft_best_step(uint64_t *step, const struct sft *t);
 /* All lines so far, those before a resume included. */
 const struct sft_log *sft_log(size_t *n, const struct sft *t);
 
+/* Whether all processes of a team run the same: DATA, saying which does not, where model, data or options differ. */
+enum status sft_agree(const struct sft *t, struct err *err);
 /* Writes all that sft_resume needs as a stream of records, replacing path whole. */
 enum status sft_checkpoint(const char *path, const struct sft *t, struct err *err);
 /* Puts t, fresh from sft_new, where the checkpoint was. DATA naming what differs if data, options, seed or starting
@@ -356,12 +363,14 @@ enum status sft_resume(struct sft *t, const char *path, struct err *err);
 
 /*
  * Checkpoints, and the weights of lowest validation loss so far: files CHECKPOINT.best-STEP, or SAVE/model.best-STEP
- * where there are no checkpoints. All is borrowed but prefix.
+ * where there are no checkpoints. All is borrowed but prefix. In a team of processes all make these calls as far as
+ * kept_validate, and process 0 writes.
  */
 struct kept {
     const char *save, *checkpoint; /* folder of the result; NULL for no checkpoints */
     const struct model *m;         /* that is trained */
     struct buf prefix;
+    uint64_t named; /* the step of the best weights that the checkpoint on disk names */
 };
 enum status kept_init(struct kept *k, const char *save, const char *checkpoint, const struct model *m, struct err *err);
 void kept_fini(struct kept *k);
@@ -370,17 +379,26 @@ void kept_fini(struct kept *k);
 enum status kept_room(const struct kept *k, bool all, struct err *err);
 /* A fresh t to where the checkpoint was, if there is one and resume is true; else old files of best weights go. DATA,
  * too, where those that the checkpoint names are not there. */
-enum status kept_begin(const struct kept *k, struct sft *t, bool resume, struct err *err);
+enum status kept_begin(struct kept *k, struct sft *t, bool resume, struct err *err);
 /* After a step: validates if that is due, and keeps the weights if they are the best so far, adapters merged. */
 enum status kept_validate(const struct kept *k, struct sft *t, struct err *err);
 /* Writes a checkpoint; of best weights those that it names stay. */
-enum status kept_checkpoint(const struct kept *k, const struct sft *t, struct err *err);
+enum status kept_checkpoint(struct kept *k, const struct sft *t, struct err *err);
 /* The weights of lowest validation loss, or the last where nothing was validated, and their step: for kept_release. */
 enum status kept_result(
     struct params **out, uint64_t *step, const struct kept *k, const struct sft *t, struct err *err);
 void kept_release(const struct kept *k, struct params *p);
 /* When the result is saved: without checkpoints the files of best weights go. */
 enum status kept_end(const struct kept *k, struct err *err);
+
+/* ---- fine-tuning: what a run leaves (result.c) ---- */
+
+/* Before the work, in process 0: makes k->save with trained.ids and the files of the folder from that go along, and
+ * sees to kept_room. USAGE where both folders are one. */
+enum status result_begin(const struct kept *k, const char *from, const struct dataset *d, bool all, struct err *err);
+/* After it: saves the model of lowest validation loss, of that step, and forgets what need not be kept. */
+enum status result_end(
+    uint64_t *step, const struct kept *k, const struct sft *t, const struct save_options *o, struct err *err);
 
 /* ---- beginnings (init.c) ---- */
 

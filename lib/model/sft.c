@@ -4,17 +4,13 @@
  * dialogues, plus the same of playlists, plus lambda times the mean self-similarity loss of the modalities.
  *
  * A step draws whole examples until the batch is full: the next comes from dialogues while these have at most their
- * share of it. They go through the model in micro-batches of about MICRO tokens, whose gradients add up, so that memory
- * does not grow with the batch. Each token's loss is scaled by its task's count over the whole step: micro-batches do
- * not change what is computed.
+ * share of it. How they go through the model is batch.c's.
  */
 #include "model/sft.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MICRO 2048
 
 /* ---- memory ---- */
 
@@ -63,7 +59,7 @@ allocate_scratch(struct sft *t, struct err *err)
     size_t n, selfsim_floats = 1;
     enum status st;
 
-    t->micro = t->d->longest > MICRO ? t->d->longest : MICRO;
+    t->micro = t->d->longest > t->o.micro_tokens ? t->d->longest : (size_t)t->o.micro_tokens;
     t->max_pick = t->o.batch_tokens > 0 ? t->o.batch_tokens + 1 : t->o.batch;
     /* An example is drawn again only in another epoch; one epoch's number of examples bounds a validation. */
     t->max_pick = t->max_pick > t->d->n ? t->max_pick : t->d->n;
@@ -72,7 +68,8 @@ allocate_scratch(struct sft *t, struct err *err)
         selfsim_floats = n > selfsim_floats ? n : selfsim_floats;
     }
     n = t->micro;
-    if ((t->pick = calloc(t->max_pick, sizeof *t->pick)) == NULL || (t->id = calloc(n, sizeof *t->id)) == NULL ||
+    if ((t->pick = calloc(t->max_pick, sizeof *t->pick)) == NULL ||
+        (t->cut = calloc(t->max_pick + 1, sizeof *t->cut)) == NULL || (t->id = calloc(n, sizeof *t->id)) == NULL ||
         (t->target_id = calloc(n, sizeof *t->target_id)) == NULL ||
         (t->start = calloc(n + 1, sizeof *t->start)) == NULL || (t->row = calloc(n, sizeof *t->row)) == NULL ||
         (t->scale = calloc(n, sizeof *t->scale)) == NULL || (t->loss = calloc(n, sizeof *t->loss)) == NULL ||
@@ -96,11 +93,9 @@ allocate(struct sft *t, struct err *err)
     for (size_t i = 0; i < t->d->n && !t->has_valid; i++)
         t->has_valid = t->d->example[i].valid && t->d->example[i].n > 0;
     if ((st = spans_init(&t->spans, t->m, &t->o, err)) != OK ||
-        (st = params_new(&t->grads, &t->m->config, t->m->params->rank, err)) != OK ||
-        (st = moments_init(&t->moments, t->grads->count, t->o.half_moments, err)) != OK)
+        (st = shares_init(&t->shares, (size_t)t->o.shares, t->m, &t->o, &t->spans, err)) != OK ||
+        (st = moments_init(&t->moments, t->m->params->count, t->o.half_moments, err)) != OK)
         return st;
-    if (t->o.train != TRAIN_ALL)
-        grads_freeze(t->grads, t->o.row, t->o.rows);
     return allocate_scratch(t, err);
 }
 
@@ -141,12 +136,13 @@ sft_free(struct sft *t)
     for (int k = 0; k < TASKS; k++)
         draw_fini(&t->draw[k]);
     moments_fini(&t->moments);
+    shares_fini(&t->shares);
     spans_fini(&t->spans);
-    params_free(t->grads);
     acts_free(t->acts);
     free(t->log);
     free(t->selfsim);
     free(t->pick);
+    free(t->cut);
     free(t->id);
     free(t->target_id);
     free(t->start);
@@ -191,75 +187,6 @@ draw_batch(struct sft *t)
     }
 }
 
-/* How many tokens of each task count in the n examples picked. */
-static void
-count_trained(uint64_t counts[TASKS], const struct sft *t, size_t n)
-{
-    counts[TASK_DIALOG] = counts[TASK_PLAYLIST] = 0;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 1; j < t->pick[i]->n; j++)
-            counts[t->pick[i]->task] += t->d->trained[t->pick[i]->at + j];
-}
-
-/* Lays as many of the examples as fit behind each other; returns how many. */
-static size_t
-fill_micro(struct sft *t, struct ragged *r, size_t *rows, const struct example *const *pick, size_t n,
-    const double weight[TASKS])
-{
-    size_t T = 0, i = 0;
-
-    *r = (struct ragged){0, t->start, 0};
-    *rows = 0;
-    for (; i < n && T + pick[i]->n - 1 <= t->micro; i++) {
-        const struct example *e = pick[i];
-        size_t S = e->n - 1;
-
-        t->start[i] = (uint32_t)T;
-        memcpy(t->id + T, t->d->token + e->at, S * sizeof *t->id);
-        for (size_t j = 0; j < S; j++)
-            if (t->d->trained[e->at + j + 1]) {
-                t->row[*rows] = (uint32_t)(T + j);
-                t->target_id[*rows] = t->d->token[e->at + j + 1];
-                t->row_task[*rows] = e->task;
-                t->scale[(*rows)++] = (float)weight[e->task];
-            }
-        T += S;
-        r->longest = S > r->longest ? S : r->longest;
-    }
-    t->start[i] = (uint32_t)T;
-    r->n = i;
-    return i;
-}
-
-/* Mean losses by task of the n examples picked, and their gradient where grads is not NULL. Returns the tokens. */
-static uint64_t
-run_examples(double mean[TASKS], struct sft *t, struct params *grads, size_t n)
-{
-    uint64_t counts[TASKS], tokens = 0;
-    double weight[TASKS];
-
-    count_trained(counts, t, n);
-    for (int k = 0; k < TASKS; k++) {
-        weight[k] = counts[k] > 0 ? 1 / (double)counts[k] : 0;
-        mean[k] = 0;
-    }
-    for (size_t i = 0, rows; i < n;) {
-        struct ragged r;
-
-        i += fill_micro(t, &r, &rows, t->pick + i, n - i, weight);
-        tokens += r.start[r.n];
-        transformer_forward(t->acts, t->m->params, t->id, &r);
-        head_loss(t->loss, t->acts, grads, t->m->params, t->row, t->target_id, t->scale, rows);
-        if (grads != NULL)
-            transformer_backward(t->acts, grads, t->m->params, t->id, &r);
-        for (size_t j = 0; j < rows; j++)
-            mean[t->row_task[j]] += (double)t->loss[j];
-    }
-    for (int k = 0; k < TASKS; k++)
-        mean[k] *= weight[k];
-    return tokens;
-}
-
 /* The mean over modalities; lambda times its gradient where grads is not NULL. */
 static double
 run_selfsim(struct sft *t, struct params *grads)
@@ -278,22 +205,20 @@ enum status
 sft_step(struct sft *t, struct err *err)
 {
     struct sft_log l = {.step = t->step + 1, .rate = adam_rate(&t->o, t->step + 1, t->steps)};
-    size_t n = draw_batch(t);
-    enum status st;
+    struct params *grads = t->shares.grads[0];
+    uint64_t tokens;
+    enum status st = batch_run(l.task, &tokens, t, draw_batch(t), true, err);
 
-    for (size_t at, count, next = 0; spans_run(&at, &count, &next, &t->spans);)
-        memset(t->grads->block + at, 0, count * sizeof(float));
-    t->tokens += run_examples(l.task, t, t->grads, n);
-    l.selfsim = run_selfsim(t, t->grads);
-    l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
-    l.norm = adam_norm(t->grads, &t->spans);
-    l.tokens = t->tokens;
-    if ((st = acts_status(t->acts, err)) != OK)
+    if (st != OK)
         return st;
+    l.selfsim = run_selfsim(t, grads);
+    l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
+    l.norm = adam_norm(grads, &t->spans);
+    l.tokens = t->tokens += tokens;
     if (!isfinite(l.loss) || !isfinite(l.norm))
         return err_set(
             err, DATA, "step %ju: the loss is not finite; a lower --rate or --clip may help", (uintmax_t)l.step);
-    adam_step(t->m->params, &t->moments, t->grads, &t->spans, &t->o, l.step, l.rate,
+    adam_step(t->m->params, &t->moments, grads, &t->spans, &t->o, l.step, l.rate,
         t->o.clip > 0 && l.norm > t->o.clip ? t->o.clip / l.norm : 1);
     t->step++;
     return sft_log_add(t, &l, err);
@@ -331,13 +256,13 @@ sft_validate(struct sft *t, struct err *err)
         .valid = true,
         .rate = adam_rate(&t->o, t->step > 0 ? t->step : 1, t->steps),
         .tokens = t->tokens};
-    enum status st;
+    uint64_t tokens;
+    enum status st = batch_run(l.task, &tokens, t, pick_valid(t), false, err);
 
-    (void)run_examples(l.task, t, NULL, pick_valid(t));
+    if (st != OK)
+        return st;
     l.selfsim = run_selfsim(t, NULL);
     l.loss = l.task[TASK_DIALOG] + l.task[TASK_PLAYLIST] + t->o.lambda * l.selfsim;
-    if ((st = acts_status(t->acts, err)) != OK)
-        return st;
     if (l.loss < t->best_loss) {
         t->best_loss = l.loss;
         t->best_step = t->step;

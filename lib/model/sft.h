@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sft - the state of a fine-tuning run, which sft.c advances and checkpoint.c writes and reads.
+ * sft - the state of a fine-tuning run, which sft.c advances, batch.c computes with, and checkpoint.c writes and reads.
  */
 #ifndef SFT_H
 #define SFT_H
 
 #include "model/adam.h"
 #include "model/dataset.h"
+#include "model/shares.h"
 #include "model/transformer.h"
 
 #define NEVER UINT64_MAX
@@ -32,16 +33,23 @@ struct sft {
     bool has_valid;     /* there are examples to validate with */
 
     /* Scratch. */
-    struct params *grads;
+    struct shares shares;
     struct acts *acts;
     float *selfsim;
     const struct example **pick; /* examples of the step, or of the validation */
     size_t max_pick, micro;      /* micro: tokens that go through the model at once */
+    size_t *cut;                 /* (max_pick + 1) micro-batch k is pick[cut[k]] … pick[cut[k+1] - 1] */
     int32_t *id, *target_id;
     uint32_t *start, *row;
     float *scale, *loss;
     enum sft_task *row_task;
 };
+
+/*
+ * Puts the first n of pick through the model: the mean losses by task, and how many tokens that were (batch.c). With
+ * backward their gradient becomes shares.grads[0]. SYSTEM.
+ */
+enum status batch_run(double mean[TASKS], uint64_t *tokens, struct sft *t, size_t n, bool backward, struct err *err);
 
 /* Appends to the log. */
 enum status sft_log_add(struct sft *t, const struct sft_log *l, struct err *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * num - threads, random numbers, vectors and matrix products. The only caller of BLAS.
+ * num - threads, processes, random numbers, vectors and matrix products. The only caller of BLAS and of MPI.
  *
  * Results never depend on the number of threads: work is cut by size, sums are joined in a fixed
  * order, and BLAS runs single-threaded below our own threads.
@@ -27,6 +27,25 @@ const char *num_about(void);
 
 /* Asks the system for large pages under a block that was allocated and not written to yet (pages.c). */
 void num_large_pages(void *block, size_t bytes);
+
+/* ---- processes (team.c) ---- */
+
+/*
+ * The processes of one program that mpirun has started, its ranks 0, 1, …. All make the same calls in the same order,
+ * with the same sizes; of a process that ends otherwise the launcher ends the others. Started by hand, a program is a
+ * team of one. SYSTEM where MPI fails.
+ */
+enum status team_join(struct err *err); /* before any other call, once */
+enum status team_leave(struct err *err);
+bool team_launched(void); /* whether a launcher started us, be it as the only one */
+int team_size(void);
+int team_rank(void);
+/* Gives all what lies at p in process 0. */
+enum status team_share(void *p, size_t bytes, struct err *err);
+/* What each has at own, in the order of ranks, at all: (team_size(), bytes). bytes: below 2^31. */
+enum status team_gather(void *all, const void *own, size_t bytes, struct err *err);
+/* Row r of out (team_size(), bytes) goes to process r, and comes into row (own rank) of its in. bytes: below 2^31. */
+enum status team_exchange(void *in, const void *out, size_t bytes, struct err *err);
 
 /* ---- random numbers (rng.c): xoshiro256** (Blackman, Vigna 2021), seeded by splitmix64 ---- */
 

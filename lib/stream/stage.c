@@ -81,9 +81,9 @@ open_output(struct stage *s)
 {
     struct err err;
 
-    if (s->program->uses & STAGE_NO_OUT)
+    if (s->program->uses & (STAGE_NO_OUT | STAGE_FOLLOWS))
         return;
-    if (strcmp(s->o.output, "-") == 0 && !(s->program->uses & STAGE_TEXT_OUT) && !s->o.force &&
+    if (strcmp(s->o.output, "-") == 0 && !(s->program->uses & (STAGE_TEXT_OUT | STAGE_PASSED_ON)) && !s->o.force &&
         isatty(STDOUT_FILENO) == 1) {
         (void)err_set(&err, USAGE, "binary output to a terminal: use -o FILE, a pipe (| mp2json | jq), or -f");
         cli_die(&err);
@@ -130,14 +130,15 @@ stage_start(int argc, char **argv, const struct program *p, void *own)
         s->operands = standard_input;
         s->n_operands = 1;
     }
-    if (s->o.verbose && p->about != NULL)
+    if (s->o.verbose && p->about != NULL && !(p->uses & STAGE_FOLLOWS))
         cli_note("%s", p->about());
     open_output(s);
-    if (s->o.rejects != NULL)
+    if (s->o.rejects != NULL && !(p->uses & STAGE_FOLLOWS))
         cli_must(rec_create(&s->rejects, s->o.rejects, &err), &err);
-    if (!(p->uses & STAGE_NO_IN))
+    if (!(p->uses & (STAGE_NO_IN | STAGE_FOLLOWS)))
         s->total_bytes = size_of_inputs(s->operands, s->n_operands);
     cli_progress_start(&s->progress, s->o.progress);
+    s->progress.on = s->progress.on && !(p->uses & STAGE_FOLLOWS);
     return s;
 }
 
@@ -150,7 +151,7 @@ stage_seed(const struct stage *s)
 int
 stage_threads(const struct stage *s)
 {
-    return s->o.threads > 0 ? (int)s->o.threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return s->o.threads > 0 ? (int)s->o.threads : cli_processors();
 }
 
 bool
@@ -452,7 +453,8 @@ print_counts(const struct stage *s, uint64_t n_out)
 int
 stage_finish(struct stage *s)
 {
-    bool quiet = s->program->uses & STAGE_QUIET && !s->o.verbose && !s->o.progress && s->rejects == NULL;
+    unsigned uses = s->program->uses;
+    bool told = s->o.verbose || s->o.progress || s->rejects != NULL;
     uint64_t n_out = 0;
     struct err err;
 
@@ -466,7 +468,7 @@ stage_finish(struct stage *s)
         n_out = rec_written(s->out);
         cli_must(rec_commit(s->out, &err), &err);
     }
-    if (!quiet)
+    if (!(uses & STAGE_FOLLOWS) && (told || !(uses & STAGE_QUIET)))
         print_counts(s, n_out);
     free(s);
     return 0;

@@ -291,13 +291,15 @@ enum status schema_check(const struct schema *s, const msgpack_object *o, struct
  * Every program has: -f --force, -h --help, --limit N, --max-record BYTES, -o --output FILE, --progress, --rejects
  * FILE, -v --verbose, --version; and, where program.uses says so, --seed N and --threads N. */
 enum {
-    STAGE_SEED = 1,     /* --seed N, default 1 */
-    STAGE_THREADS = 2,  /* --threads N, default: the CPUs there are */
-    STAGE_RAW_IN = 4,   /* inputs are not record streams: use stage_input */
-    STAGE_TEXT_OUT = 8, /* output is text: fine on a terminal */
-    STAGE_QUIET = 16,   /* the last line with counts comes only with -v, --progress or --rejects */
-    STAGE_NO_OUT = 32,  /* no main output: neither -o nor stdout (a program that writes a folder) */
-    STAGE_NO_IN = 64    /* operands are not inputs; stdin is not read */
+    STAGE_SEED = 1,       /* --seed N, default 1 */
+    STAGE_THREADS = 2,    /* --threads N, default: the CPUs there are */
+    STAGE_RAW_IN = 4,     /* inputs are not record streams: use stage_input */
+    STAGE_TEXT_OUT = 8,   /* output is text: fine on a terminal */
+    STAGE_QUIET = 16,     /* the last line with counts comes only with -v, --progress or --rejects */
+    STAGE_NO_OUT = 32,    /* no main output: neither -o nor stdout (a program that writes a folder) */
+    STAGE_NO_IN = 64,     /* operands are not inputs; stdin is not read */
+    STAGE_FOLLOWS = 128,  /* another process reads and writes: no input, no output, nothing on stderr but errors */
+    STAGE_PASSED_ON = 256 /* what stdout is, be it a terminal, is the launcher's, which passes it on */
 };
 struct stage;
 /* Parses options into own, opens the output, names the first input. Ends the program on any error. */

@@ -112,7 +112,7 @@ reference(double part[3], const double *w, const struct sft *t)
 static void
 check_gradient(const struct sft *t, double *w)
 {
-    const struct params *g = t->grads;
+    const struct params *g = t->shares.grads[0];
     struct rng r = rng_seed(9, 9);
     double part[3];
 
@@ -165,7 +165,14 @@ check_step(struct sft *t, const struct params *p)
 int
 main(void)
 {
-    struct sft_options o = {.seed = 1, .steps = 1, .batch = EXAMPLES, .mix = 0.5, .beta1 = 0.9, .beta2 = 0.999};
+    struct sft_options o = {.seed = 1,
+        .steps = 1,
+        .batch = EXAMPLES,
+        .micro_tokens = 16,
+        .shares = 3,
+        .mix = 0.5,
+        .beta1 = 0.9,
+        .beta2 = 0.999};
     struct rng r = rng_seed(4, 5);
     struct dataset *d = NULL;
     struct rec_writer *w = NULL;
