@@ -116,15 +116,19 @@ $(BUILD)/packages-test: pipelines/packages.sh
 CONFIG ?= examples/cpcd/config.mk
 ## threads of each program; 0 for one a processor
 THREADS ?= 0
-## pieces that mapping stages are cut into, each a process
-PARTS ?= 1
+## machines that work on pieces, reached by ssh without a password: a,user@b,: (: is this one)
+HOSTS ?=
+## pieces that each machine works on at a time
+JOBS ?=
+## pieces that mapping stages are cut into, each a process; by default as many as HOSTS and JOBS can use
+PARTS ?=
 ## what training is started by: 'mpirun -n 4'
 LAUNCH ?=
 ## a folder whose programs come before ours: how a stage is swapped
 STAGES ?=
 
 talkplay = $(MAKE) --no-print-directory -f pipelines/talkplay.mk BUILD=$(BUILD) CONFIG=$(1) THREADS=$(THREADS) \
-    PARTS=$(PARTS) LAUNCH='$(LAUNCH)' STAGES=$(STAGES)
+    HOSTS=$(HOSTS) JOBS=$(JOBS) $(PARTS:%=PARTS=%) LAUNCH='$(LAUNCH)' STAGES=$(STAGES)
 
 .PHONY: demo
 demo: all ## real playlists and conversations to a trained model, and how it did

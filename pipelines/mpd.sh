@@ -7,8 +7,8 @@
 #   tracks.mp     each track once, with cold
 #   dialogs.mp    nothing: there are no conversations
 #   rejects.mp    playlists that were refused, if any, each with its reason
-# One mpd-parse a slice goes through GNU parallel: JOBS of them at a time (one a processor), and PARALLEL_OPTS are more
-# options for parallel. Up to MAX_REJECTED playlists in a million (100) may be refused; with more the run ends.
+# One mpd-parse a slice goes through GNU parallel: JOBS of them at a time (one a processor), here or on HOSTS (spread.sh).
+# Interrupted, and called again, it goes on: what is done is kept in OUT/.mpd meanwhile. Up to MAX_REJECTED playlists in a million (100) may be refused; with more the run ends.
 # Needs about 10 GB of disk beside OUT while it runs, for the whole dataset.
 set -eu -o pipefail
 export LC_ALL=C
@@ -34,25 +34,24 @@ if [ ${#slices[@]} -eq 0 ]; then
     exit 66
 fi
 
-mkdir -p "$out"
-tmp=$(mktemp -d "$out/.mpd.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-mkdir "$tmp/playlists" "$tmp/tracks" "$tmp/rejects" "$tmp/log"
+keep=$out/.mpd
+"$here/key.sh" "$keep" mpd-parse "${slices[@]}"
+mkdir -p "$keep/in"
+for slice in "${slices[@]}"; do
+    ln -sf "$(realpath "$slice")" "$keep/in"
+done
+names=("${slices[@]##*/}")
 
 # stderr of each is kept until the counts have been taken from its last line.
-read -ra more <<<"${PARALLEL_OPTS:-}"
-export tmp
 status=0
-# shellcheck disable=SC2016 # the shells that parallel starts expand these
-printf '%s\0' "${slices[@]}" | parallel --will-cite -0 --halt now,fail=1 --jobs "$jobs" ${more[@]+"${more[@]}"} \
-    'mpd-parse --rejects "$tmp"/rejects/{#} --tracks "$tmp"/tracks/{#} -o "$tmp"/playlists/{#} {} 2>"$tmp"/log/{#}' \
-    || status=$?
+"$here/spread.sh" -q -j "$jobs" -H "${HOSTS:-}" -o tracks -o rejects "$keep" \
+    mpd-parse --rejects 'rejects/{}' --tracks 'tracks/{}' 'in/{}' || status=$?
 logs=()
-for i in $(seq ${#slices[@]}); do
-    [ -e "$tmp/log/$i" ] && logs+=("$tmp/log/$i")
+for name in "${names[@]}"; do
+    [ ! -e "$keep/log/$name" ] || logs+=("$keep/log/$name")
 done
 # What was warned of; the lines of counts become one.
-cat "${logs[@]}" | awk '
+cat ${logs[@]+"${logs[@]}"} </dev/null | awk '
     / in=[0-9]+ out=[0-9]+ / {
         for (i = 2; i <= NF; i++) if (split($i, pair, "=") == 2 && pair[1] != "seconds" && pair[1] != "tracks") {
             if (!(pair[1] in sum)) name[++n] = pair[1]
@@ -61,27 +60,33 @@ cat "${logs[@]}" | awk '
         next
     }
     { print >"/dev/stderr" }
-    END { for (i = 1; i <= n; i++) printf "%s%s=%d", (i > 1 ? " " : ""), name[i], sum[name[i]]; print "" }' >"$tmp/counts"
-[ "$status" -eq 0 ] || { echo "mpd.sh: a slice could not be read" >&2; exit 65; }
-echo "mpd.sh: slices=${#slices[@]} $(cat "$tmp/counts")" >&2
+    END { for (i = 1; i <= n; i++) printf "%s%s=%d", (i > 1 ? " " : ""), name[i], sum[name[i]]; print "" }' >"$keep/counts"
+case $status in
+    0) ;;
+    65) rm -rf "$keep"; echo "mpd.sh: a slice could not be read" >&2; exit 65 ;;
+    *) echo "mpd.sh: not all slices were read; what was stays for another call" >&2; exit "$status" ;;
+esac
+echo "mpd.sh: slices=${#slices[@]} $(cat "$keep/counts")" >&2
 
 count() {
-    sed -E "s/.*\\b$1=([0-9]+).*/\\1/" "$tmp/counts"
+    sed -E "s/.*\\b$1=([0-9]+).*/\\1/" "$keep/counts"
 }
 if [ $(($(count rejected) * 1000000)) -gt $((max_rejected * $(count in))) ]; then
     echo "mpd.sh: more than $max_rejected in a million playlists were refused" >&2
+    rm -rf "$keep"
     exit 65
 fi
 
 playlists=() tracks=() rejects=()
-for i in $(seq ${#slices[@]}); do
-    playlists+=("$tmp/playlists/$i")
-    tracks+=(--tracks "$tmp/tracks/$i")
-    rejects+=("$tmp/rejects/$i")
+for name in "${names[@]}"; do
+    playlists+=("$keep/out/$name")
+    tracks+=(--tracks "$keep/tracks/$name")
+    rejects+=("$keep/rejects/$name")
 done
-cat "${rejects[@]}" >"$tmp/rejects.mp"
-mpd-split ${options[@]+"${options[@]}"} "${tracks[@]}" --tracks-out "$tmp/tracks.mp" \
-    -o "$tmp/playlists.mp" "${playlists[@]}"
-: >"$tmp/dialogs.mp"
+cat "${rejects[@]}" >"$keep/rejects.mp"
+mpd-split ${options[@]+"${options[@]}"} "${tracks[@]}" --tracks-out "$keep/tracks.mp" \
+    -o "$keep/playlists.mp" "${playlists[@]}"
+: >"$keep/dialogs.mp"
 # All of them or none.
-mv "$tmp/playlists.mp" "$tmp/tracks.mp" "$tmp/dialogs.mp" "$tmp/rejects.mp" "$out"
+mv "$keep/playlists.mp" "$keep/tracks.mp" "$keep/dialogs.mp" "$keep/rejects.mp" "$out"
+rm -rf "$keep"

@@ -26,6 +26,7 @@ make make
 openmpi-bin mpirun
 parallel parallel
 pkg-config pkg-config
+rsync rsync
 xz-utils xz
 '
 test='

@@ -24,7 +24,13 @@ include $(CONFIG)
 NAME ?= run
 SEED ?= 1
 THREADS ?= 0
-PARTS ?= 1
+# Machines that work on pieces, by ssh, and how many pieces each has at a time; several pieces each, so that the slowest is
+# not waited for long.
+comma := ,
+HOSTS ?=
+JOBS ?=
+PARTS ?= $(if $(JOBS)$(HOSTS),$(shell echo $$((4 * $(or $(JOBS),1) * $(words $(subst $(comma), ,$(or $(HOSTS),:)))))),1)
+export HOSTS JOBS
 MODALITIES ?= playlist semantic metadata lyrics audio
 RUN ?= $(BUILD)/runs/$(NAME)
 # What training is started by: mpirun -n 4.
@@ -67,12 +73,14 @@ ifneq ($$(words $$(wildcard $(addprefix $(RUN)/,$(1) $(2)))),$$(words $(1) $(2))
 $(RUN)/$(1): FORCE
 endif
 endef
-# A filter over PARTS pieces of its input at once; the bytes do not depend on how many.
-parts = pipelines/parts.sh $(PARTS)
+# A filter over PARTS pieces of its input; the bytes do not depend on how many, nor on where they are worked on.
+parts = pipelines/parts.sh -j $(or $(JOBS),$(PARTS)) $(HOSTS:%=-H %) -k $@.pieces $(PARTS)
+# Of several at a time each has one thread.
+threads = $(if $(filter-out 1,$(or $(JOBS),$(PARTS)))$(filter-out 0,$(THREADS)),$(or $(filter-out 0,$(THREADS)),1),0)
 # stderr goes to the terminal and is kept beside the artifact, outside the sums.
 log = 2> >(tee $(RUN)/log/$(@F).txt >&2)
 # Where a program cannot write beside and rename (-o), the shell does: what was killed halfway is no target.
-whole = >$@.part $(log) && mv $@.part $@
+whole = >$@.part $(log) && mv $@.part $@ && rm -rf $@.pieces
 
 # ---- source: playlists, tracks, conversations ------------------------------------------------------
 # pipelines/SOURCE.sh writes playlists.mp, tracks.mp and dialogs.mp (empty where there are none) into a folder,
@@ -151,6 +159,7 @@ $(RUN)/text.mp: $(RUN)/dialogs.train.mp $(RUN)/synth.mp $(RUN)/playlists.mp $(RU
 	$(call render,$(RUN)/synth.mp) >>$@.part 2> >(tee -a $(RUN)/log/$(@F).txt >&2)
 	$(call render,$(RUN)/playlists.mp) >>$@.part 2> >(tee -a $(RUN)/log/$(@F).txt >&2)
 	mv $@.part $@
+	rm -rf $@.pieces
 
 $(RUN)/tokenizer.json: $(RUN)/text.mp $(call by,bpe-train,VOCAB)
 	bpe-train --vocab $(VOCAB) -o $@ $< $(log)
@@ -178,7 +187,6 @@ $(RUN)/log.mp: $(RUN)/examples.mp $(RUN)/model.init/config.json $(CENTROIDS) $(c
 	rm -f $(RUN)/checkpoint.mp*
 
 # ---- recommendations for every turn of every test conversation that has music ----------------------
-comma := ,
 GEN ?= --modality $(subst $() ,$(comma),$(strip $(MODALITIES)))
 BEAMS ?= 100
 CONSTRAIN ?= --max-expand 5000
@@ -188,8 +196,9 @@ $(foreach o,GEN BEAMS CONSTRAIN RESPONSE_TOKENS TOP,$(eval $(call keep,$(o))))
 $(RUN)/prompts.mp: $(RUN)/dialogs.test.mp $(RUN)/items.mp $(RUN)/model.init/config.json \
     $(call by,dialog-render,RENDER SEED) $(call by,tokenize,CONTEXT)
 	$(call render,$<) --prompts | tokenize --tokenizer $(RUN)/model.init --context $(CONTEXT) -o $@ $(log)
+	rm -rf $@.pieces
 
-gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED) --threads $(THREADS)
+gen = $(parts) $(RUN)/prompts.mp gen --model $(RUN)/model $(GEN) --seed $(SEED) --threads $(threads)
 $(RUN)/generation.paper.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN RESPONSE_TOKENS SEED)
 	$(gen) --max-tokens $(RESPONSE_TOKENS) $(whole)
 $(RUN)/generation.search.mp: $(RUN)/prompts.mp $(RUN)/log.mp $(call by,gen,GEN BEAMS SEED)

@@ -3,13 +3,15 @@
 # The whole way, from sources to report, by pipelines/talkplay.mk: the demo on a small part of its data (tests/small).
 load helper
 
-# Two clean runs at once, which the tests read: one thread and one piece; two threads, three pieces, make -j2, and training in
-# two processes.
+# Two clean runs at once, which the tests read: one thread and one piece; two threads, three pieces on two machines,
+# make -j2, and training in two processes.
 setup_file() {
     export DATA=$BATS_FILE_TMPDIR/data A=$BATS_FILE_TMPDIR/a B=$BATS_FILE_TMPDIR/b
     "$ROOT/tests/small/data.sh" "$DATA"
+    export HOSTS_FOLDER=$BATS_FILE_TMPDIR/hosts PARALLEL_SSH=$ROOT/tests/small/ssh
+    mkdir -p "$HOSTS_FOLDER/elsewhere"
     small "$A" THREADS=1 PARTS=1 >"$BATS_FILE_TMPDIR/a.txt" 2>&1 &
-    small "$B" THREADS=2 PARTS=3 LAUNCH="env ASAN_OPTIONS=detect_leaks=0 mpirun -n 2" -j2 >"$BATS_FILE_TMPDIR/b.txt" 2>&1 || { tail -n 20 "$BATS_FILE_TMPDIR/b.txt"; return 1; }
+    small "$B" THREADS=2 PARTS=3 HOSTS=:,elsewhere LAUNCH="env ASAN_OPTIONS=detect_leaks=0 mpirun -n 2" -j2 >"$BATS_FILE_TMPDIR/b.txt" 2>&1 || { tail -n 20 "$BATS_FILE_TMPDIR/b.txt"; return 1; }
     wait $! || { tail -n 20 "$BATS_FILE_TMPDIR/a.txt"; return 1; }
 }
 
@@ -51,7 +53,7 @@ type() {
     esac
 }
 
-@test "run: clean runs with 1 and 2 threads, 1 and 3 pieces, 1 and 2 processes, make -j2, leave the same bytes in every file" {
+@test "run: clean runs with 1 and 2 threads, 1 and 3 pieces, 1 and 2 machines, 1 and 2 processes, make -j2, leave the same bytes in every file" {
     [ "$(grep -c ' model/model.safetensors$' "$A/SHA256SUMS")" -eq 1 ]
     diff "$A/SHA256SUMS" "$B/SHA256SUMS"
     # Pictures and the page too; commands name threads, pieces and processes, log times.
