@@ -22,5 +22,6 @@ DIALOG_SYNTH := --dialogs 1
 CONTEXT := 1024
 # A random model needs positions for an answer behind the context.
 MODEL_INIT := --clusters 1024 $(if $(BASE),,--positions 1152)
-# The last three make a billion parameters fit into 20 GiB.
-SFT_TRAIN := --batch 48 --rate 1e-4 --epochs 1 --mix 0.5 --lambda 0.1 --precision auto --moments bf16 --checkpointing
+# The last four make a billion parameters fit into 20 GiB; of several processes (LAUNCH) each needs a share: --shares 4.
+SFT_TRAIN := --batch 48 --rate 1e-4 --epochs 1 --mix 0.5 --lambda 0.1 --precision auto --moments bf16 --checkpointing \
+    --shares 1
