@@ -255,39 +255,24 @@ write_folder(const struct init_run *r, const char *dir, struct err *err)
     return st;
 }
 
+/* Everything that may come to lie in the folder. */
 static enum status
-forget_or_keep_one(const char *dir, const char *name, bool keep, struct err *err)
+name_files(struct draft *d, const struct init_run *r, struct err *err)
 {
-    struct buf path = {0};
-    enum status st = buf_printf(&path, err, "%s%s%s%c", dir, *name == 0 ? "" : "/", name, 0);
-
-    if (st == OK && keep)
-        cli_keep(path.p);
-    else if (st == OK)
-        st = cli_temporary(path.p, err);
-    buf_free(&path);
-    return st;
-}
-
-/* Everything that may lie in the folder, so that a failure or a signal leaves none of it. */
-static enum status
-forget_or_keep(const char *dir, const struct init_run *r, bool keep, struct err *err)
-{
-    static const char *const names[] = {"", "config.json", "model.safetensors.index.json"};
     size_t shards = r->extension == NULL
                         ? params_shards(r->model->params, r->dtype, shard_bytes(r))
                         : weights_shards(r->extension->tensor, r->extension->n_tensors, shard_bytes(r));
-    enum status st = OK;
+    enum status st;
 
-    for (size_t i = 0; st == OK && i < sizeof names / sizeof *names; i++)
-        st = forget_or_keep_one(dir, names[i], keep, err);
+    if ((st = draft_name(d, "config.json", err)) == OK)
+        st = draft_name(d, "model.safetensors.index.json", err);
     for (size_t i = 0; st == OK && folder_files[i] != NULL; i++)
-        st = forget_or_keep_one(dir, folder_files[i], keep, err);
+        st = draft_name(d, folder_files[i], err);
     for (size_t i = 0; st == OK && i < shards; i++) {
         char name[SHARD_NAME];
 
         weights_shard_name(name, i, shards);
-        st = forget_or_keep_one(dir, name, keep, err);
+        st = draft_name(d, name, err);
     }
     return st;
 }
@@ -295,23 +280,13 @@ forget_or_keep(const char *dir, const struct init_run *r, bool keep, struct err 
 static enum status
 save(const struct init_run *r, struct err *err)
 {
-    struct buf dir = {0};
-    size_t n = strlen(r->o->output);
+    struct draft d;
     enum status st;
 
-    while (n > 1 && r->o->output[n - 1] == '/')
-        n--;
-    if ((st = buf_printf(&dir, err, "%.*s.new%ld%c", (int)n, r->o->output, (long)getpid(), 0)) != OK)
-        return st;
-    if (mkdir(dir.p, 0777) != 0)
-        st = err_errno(err, NOCREATE, "%s", dir.p);
-    else if ((st = forget_or_keep(dir.p, r, false, err)) == OK && (st = write_folder(r, dir.p, err)) == OK) {
-        if (rename(dir.p, r->o->output) != 0)
-            st = err_errno(err, NOCREATE, "%s", r->o->output);
-        else
-            st = forget_or_keep(dir.p, r, true, err);
-    }
-    buf_free(&dir);
+    if ((st = draft_begin(&d, r->o->output, err)) == OK && (st = name_files(&d, r, err)) == OK &&
+        (st = write_folder(r, d.dir.p, err)) == OK)
+        st = draft_end(&d, err);
+    draft_fini(&d);
     return st;
 }
 

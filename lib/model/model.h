@@ -428,6 +428,21 @@ enum status init_extend(struct extension **out, const char *dir, size_t first, s
     enum dtype dtype, struct err *err);
 void extension_free(struct extension *x);
 
+/* ---- a folder that comes whole or not at all (draft.c) ---- */
+
+struct draft {
+    const char *to;        /* borrowed */
+    struct buf dir, names; /* where it is built, a string; and the strings of what may lie in it */
+};
+/* Makes the folder TO.newPID. NOCREATE. */
+enum status draft_begin(struct draft *d, const char *to, struct err *err);
+/* Before a file of that name is written into d->dir.p. */
+enum status draft_name(struct draft *d, const char *name, struct err *err);
+/* Renames it. NOCREATE where something other than an empty folder is there. Whatever fails: end the program by cli_die,
+ * which removes what is named. */
+enum status draft_end(struct draft *d, struct err *err);
+void draft_fini(struct draft *d);
+
 /* ---- files of a folder (folder.c) ---- */
 
 #define FOLDER_FILE_MAX ((size_t)256 << 20)
