@@ -281,8 +281,8 @@ test_not_finite(void)
               weights_read(out, w, "a", 90000, 0, &err) == DATA &&
               strstr(err.text, "element 70000 is not finite") != NULL,
         "the first number that is not finite is named: %s", err.text);
-    CHECK(weights_check(w, weights_find(w, "a"), &err) == DATA &&
-              strstr(err.text, "element 70000 is not finite") != NULL,
+    CHECK(
+        weights_check(w, weights_find(w, "a"), &err) == DATA && strstr(err.text, "element 70000 is not finite") != NULL,
         "and where nothing is kept of them");
     weights_close(w);
 }
