@@ -215,6 +215,13 @@ bench: all ## how fast training and decoding are, beside PyTorch where it is ins
 	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
 	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
 
+## how often `make soak` kills training, and the seed of the moments
+SOAK ?= 50 1
+
+.PHONY: soak
+soak: all ## training killed with -9 at 50 random moments and resumed: the same bytes? some two minutes
+	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK)
+
 .PHONY: clean
 clean: ## delete everything that was made
 	rm -rf $(BUILD)

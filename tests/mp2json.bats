@@ -155,3 +155,21 @@ END
     { json2mp a.json 2>err || echo $? >status; } | head -c 1 >/dev/null
     [ "$(cat status)" = 141 ] && [ ! -s err ]
 }
+
+@test "mp2json: what a killed run left of its output goes, what another still writes and what only looks like it stays" {
+    echo '{"a":1}' | json2mp -o a.mp 2>/dev/null
+    mkfifo pipe
+    mp2json -o out.json pipe 2>/dev/null &
+    exec 9>pipe
+    until [ -e "$(compgen -G 'out.json.tmp.??????')" ]; do sleep 0.01; done
+    touch out.json.tmp.aaaaaa out.json.tmp.aaaaaaa out.json.backup other.json.tmp.aaaaaa out.json.2.tmp.aaaaaa
+    mp2json -o out.json a.mp 2>/dev/null
+    [ ! -e out.json.tmp.aaaaaa ]
+    [ "$(compgen -G 'out.json.tmp.*' | wc -l)" = 2 ]
+    [ -e out.json.tmp.aaaaaaa ] && [ -e out.json.backup ] && [ -e other.json.tmp.aaaaaa ] && [ -e out.json.2.tmp.aaaaaa ]
+    cat a.mp a.mp >&9
+    exec 9>&-
+    wait $!
+    [ "$(wc -l <out.json)" = 2 ]
+    [ "$(compgen -G 'out.json.tmp.*')" = out.json.tmp.aaaaaaa ]
+}

@@ -138,11 +138,30 @@ kept_room(const struct kept *k, bool all, struct err *err)
     return st;
 }
 
+/* What runs that were killed left half written. */
+static enum status
+sweep(const struct kept *k, struct err *err)
+{
+    struct buf path = {0};
+    enum status st = buf_printf(&path, err, "%s/%c", k->save, 0);
+
+    if (st == OK && (st = rec_sweep(path.p, true, err)) == OK && k->checkpoint != NULL &&
+        (st = rec_sweep(k->checkpoint, false, err)) == OK) {
+        path.n = 0;
+        if ((st = buf_printf(&path, err, "%s" MARK "%c", k->prefix.p, 0)) == OK)
+            st = rec_sweep(path.p, true, err);
+    }
+    buf_free(&path);
+    return st;
+}
+
 enum status
 kept_begin(struct kept *k, struct sft *t, bool resume, struct err *err)
 {
-    enum status st;
+    enum status st = team_rank() == 0 ? sweep(k, err) : OK;
 
+    if (st != OK)
+        return st;
     if (!resume || !folder_has(NULL, k->checkpoint))
         return team_rank() == 0 ? forget(k->prefix.p, NEVER, NEVER, err) : OK;
     if ((st = sft_resume(t, k->checkpoint, err)) == OK && sft_best_step(&k->named, t))

@@ -377,8 +377,8 @@ void kept_fini(struct kept *k);
 /* NOCREATE where the result, the best weights and a checkpoint (of all parameters or of few) have no room on disk, the
  * latter two twice, as they are when replaced. */
 enum status kept_room(const struct kept *k, bool all, struct err *err);
-/* A fresh t to where the checkpoint was, if there is one and resume is true; else old files of best weights go. DATA,
- * too, where those that the checkpoint names are not there. */
+/* A fresh t to where the checkpoint was, if there is one and resume is true; else old files of best weights go. What
+ * killed runs left half written goes always. DATA, too, where the weights that the checkpoint names are not there. */
 enum status kept_begin(struct kept *k, struct sft *t, bool resume, struct err *err);
 /* After a step: validates if that is due, and keeps the weights if they are the best so far, adapters merged. */
 enum status kept_validate(const struct kept *k, struct sft *t, struct err *err);

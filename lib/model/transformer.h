@@ -36,7 +36,7 @@ void transformer_forward(struct acts *a, const struct params *p, const int32_t *
 void head_loss(float *loss, struct acts *a, struct params *grads, const struct params *p, const uint32_t *row,
     const int32_t *target, const float *scale, size_t n);
 
-/* logits (n,V) at rows row. */
+/* logits (n,V) at rows row; with products of bfloat16 there is room for whole PADs of rows (layers.h). */
 void head_logits(float *logits, struct acts *a, const struct params *p, const uint32_t *row, size_t n);
 
 /* Adds to grads what lies below the head, for the batch of the last transformer_forward. */

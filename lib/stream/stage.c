@@ -88,6 +88,8 @@ open_output(struct stage *s)
         (void)err_set(&err, USAGE, "binary output to a terminal: use -o FILE, a pipe (| mp2json | jq), or -f");
         cli_die(&err);
     }
+    if (strcmp(s->o.output, "-") != 0)
+        cli_must(rec_sweep(s->o.output, false, &err), &err);
     cli_must(rec_create(&s->out, s->o.output, &err), &err);
 }
 

@@ -142,6 +142,11 @@ const char *obj_type(const msgpack_object *o);
 struct rec_writer;
 /* Opens path ("-" is stdout) to be written beside and renamed by rec_commit. NOCREATE. */
 enum status rec_create(struct rec_writer **out, const char *path, struct err *err);
+/*
+ * Removes what killed programs left of path where they were writing it beside: PATH.tmp.XXXXXX that nobody writes to
+ * any more. more: of all files whose path begins so. A folder that cannot be read has none. SYSTEM, IO.
+ */
+enum status rec_sweep(const char *path, bool more, struct err *err);
 /* Writes to fd, which is closed in the end; messages call it name. fd is closed on failure, too. */
 enum status rec_create_fd(struct rec_writer **out, int fd, const char *name, struct err *err);
 void rec_begin(struct rec_writer *w);

@@ -10,10 +10,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "stream/stream.h"
+#include "stream/temporary.h"
 
 #define FLUSH_AT ((size_t)1 << 18)
 
@@ -65,16 +67,37 @@ default_mode(void)
     return (mode_t)(0666 & ~mask);
 }
 
+/* Creates and locks a file of w->temporary's pattern; -1 and errno. */
+static int
+create_locked(struct rec_writer *w)
+{
+    size_t random = strlen(w->temporary) - strlen(TEMPORARY_RANDOM);
+    struct stat sb;
+
+    for (;;) {
+        int fd = mkostemp(w->temporary, O_CLOEXEC);
+
+        if (fd < 0)
+            return -1;
+        (void)flock(fd, LOCK_EX); /* where there are no locks, nobody sweeps */
+        if (fstat(fd, &sb) != 0 || sb.st_nlink > 0)
+            return fd;
+        /* A sweep came in between. */
+        (void)close(fd);
+        (void)strcpy(w->temporary + random, TEMPORARY_RANDOM);
+    }
+}
+
 /* A file beside the target, on the same file system, so that the rename is atomic. */
 static enum status
 open_beside(struct rec_writer *w, struct err *err)
 {
-    size_t n = strlen(w->path) + sizeof(".XXXXXX");
+    size_t n = strlen(w->path) + sizeof(TEMPORARY_MARK TEMPORARY_RANDOM);
 
     if ((w->temporary = malloc(n)) == NULL)
         return err_memory(err);
-    (void)snprintf(w->temporary, n, "%s.XXXXXX", w->path);
-    if ((w->fd = mkostemp(w->temporary, O_CLOEXEC)) < 0) {
+    (void)snprintf(w->temporary, n, "%s" TEMPORARY_MARK TEMPORARY_RANDOM, w->path);
+    if ((w->fd = create_locked(w)) < 0) {
         (void)err_errno(err, NOCREATE, "%s", w->path);
         free(w->temporary);
         w->temporary = NULL;

@@ -42,6 +42,7 @@ ref_linear(double *y, const double *x, const double *w, size_t T, size_t N, size
         for (size_t n = 0; n < N; n++) {
             double sum = 0;
 
+#pragma omp simd reduction(+ : sum)
             for (size_t k = 0; k < K; k++)
                 sum += x[t * K + k] * w[n * K + k];
             y[t * N + n] = sum;

@@ -159,16 +159,22 @@ test_headers(void)
         {"{" A("F32", "[3]", "0", "8") "}", "its shape has 12 bytes, its data_offsets 8", 8},
         {"{" A("F32", "[2]", "8", "0") "}", "before it begins", 8},
         {"{" A("F32", "[4611686018427387904,4]", "0", "0") "}", "too large", 0},
+        {"{" A("F32", "[4611686018427387904]", "0", "0") "}", "too large", 0},
         {"{" A("F32", "[-1]", "0", "8") "}", "whole numbers", 8},
         {"{" A("F32", "[1,1,1,1,1,1,1,1,2]", "0", "8") "}", "at most 8 dimensions", 8},
         {"{" A("F32", "[2]", "0", "18446744073709551615") "}", "its shape has 8 bytes", 8},
         {"{" A("F33", "[2]", "0", "8") "}", "F33 is not known", 8},
         {"{" A("I32", "[2]", "0", "8") "}", "expected F32, F16 or BF16, got I32", 8},
         {"{" A("F32", "[1,2]", "0", "8") "}", "expected shape [2]", 8},
+        {"{" A("F32", "[2,1]", "0", "8") "}", "expected shape [2]", 8},
         {"{" A("F32", "[]", "0", "4") "}", "expected shape [2]", 4},
         {"{\"a\":1}", "expected an object", 0},
         {"{\"c\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "tensor a: missing", 8},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", "expected two numbers", 8},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", "expected two numbers", 8},
+        {"{\"a\\u0000\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "contains the byte 0", 8},
+        /* What is empty lies nowhere in particular. */
+        {"{" A("F32", "[2]", "0", "8") ",\"b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", NULL, 8},
         {"[]", "header: expected an object", 0},
         {"{", "a.safetensors", 0},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", "__metadata__: comes twice", 0},
@@ -188,9 +194,28 @@ test_headers(void)
     memset(bytes, 0xff, 16);
     CHECK(try_file(bytes, 16, &err) == DATA && strstr(err.text, "a header of 18446744073709551615 bytes") != NULL,
         "a header of 2^64 - 1 bytes");
+    memset(bytes, 0, 16);
+    bytes[0] = 9;
+    CHECK(try_file(bytes, 16, &err) == DATA && strstr(err.text, "a header of 9 bytes in a file of 16") != NULL,
+        "a header that ends a byte behind the file");
     CHECK(
         try_file((const unsigned char *)lfs, strlen(lfs), &err) == DATA && strstr(err.text, "Git LFS pointer") != NULL,
         "a Git LFS pointer: %s", err.text);
+}
+
+/* A file that is large enough for its header, but a header that no model has; on disk it is a hole. */
+static void
+test_large_header(void)
+{
+    const unsigned char length[8] = {1, 0, 0x40, 6}; /* 100 MiB and a byte */
+    struct weights *w = NULL;
+    struct err err;
+
+    write_file("a.safetensors", length, 8);
+    CHECK(truncate(path_of("a.safetensors"), (100 << 20) + 9) == 0 &&
+              weights_open_file(&w, path_of("a.safetensors"), &err) == DATA &&
+              strstr(err.text, "a header of 104857601 bytes") != NULL,
+        "a header of more than 100 MiB");
 }
 
 static void
@@ -230,11 +255,35 @@ test_halves(void)
     CHECK(weights_open_file(&w, path_of("a.safetensors"), &err) == OK && weights_read(x, w, "a", 2, 2, &err) == OK &&
               memcmp(x, want16, sizeof x) == 0,
         "float16: 1, -2, the smallest and the largest number");
+    CHECK(weights_read(x, w, "a", 2, 1, &err) == DATA && strstr(err.text, "expected shape [2, 1]") != NULL,
+        "a matrix of other columns: %s", err.text);
     weights_close(w);
     write_file("a.safetensors", bytes, build(bytes, "{" A("BF16", "[4]", "0", "8") "}", half_bits, 8));
     CHECK(weights_open_file(&w, path_of("a.safetensors"), &err) == OK && weights_read(x, w, "a", 4, 0, &err) == OK &&
               memcmp(x, wantb, sizeof x) == 0,
         "bfloat16: 1, -2, 3.140625 and a subnormal");
+    weights_close(w);
+}
+
+/* In a tensor that several threads read, and in more than one piece of it. */
+static void
+test_not_finite(void)
+{
+    static unsigned char bytes[400000];
+    static float number[90000], out[90000];
+    struct weights *w = NULL;
+    struct err err;
+
+    number[70000] = INFINITY;
+    number[85000] = NAN;
+    write_file("a.safetensors", bytes, build(bytes, "{" A("F32", "[90000]", "0", "360000") "}", number, sizeof number));
+    CHECK(weights_open_file(&w, path_of("a.safetensors"), &err) == OK &&
+              weights_read(out, w, "a", 90000, 0, &err) == DATA &&
+              strstr(err.text, "element 70000 is not finite") != NULL,
+        "the first number that is not finite is named: %s", err.text);
+    CHECK(
+        weights_check(w, weights_find(w, "a"), &err) == DATA && strstr(err.text, "element 70000 is not finite") != NULL,
+        "and where nothing is kept of them");
     weights_close(w);
 }
 
@@ -304,8 +353,10 @@ main(void)
     test_config_reads();
     test_config_refuses();
     test_headers();
+    test_large_header();
     test_damage();
     test_halves();
+    test_not_finite();
     test_folder(true);
     test_folder(false);
     (void)unlink(path_of("config.json"));

@@ -296,6 +296,34 @@ test_indexes(void)
     CHECK(folder_write(folder, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"4.st\"}}", 27, &err) == OK &&
               weights_open(&w, folder, &err) == NOINPUT && strstr(err.text, "4.st") != NULL,
         "a shard that is not there: %s", err.text);
+    write_shard("model.safetensors", TWO);
+    CHECK(weights_open(&w, folder, &err) == OK && weights_files(w) == 1 && weights_find(w, "b") != NULL,
+        "a single file comes before an index");
+    weights_close(w);
+    CHECK(unlink(path_of("model.safetensors")) == 0, "it is removed");
+}
+
+/* More files than are opened, and a name longer than any. */
+static void
+test_index_sizes(void)
+{
+    struct buf index = {0};
+    struct weights *w = NULL;
+    struct err err;
+    bool fine = buf_printf(&index, &err, "{\"weight_map\":{\"a\":\"0\"") == OK;
+
+    for (int i = 1; fine && i <= SHARDS_MAX; i++)
+        fine = buf_printf(&index, &err, ",\"%d\":\"%d\"", i, i) == OK;
+    fine = fine && buf_printf(&index, &err, "}}") == OK &&
+           folder_write(folder, "model.safetensors.index.json", index.p, index.n, &err) == OK;
+    CHECK(fine && weights_open(&w, folder, &err) == DATA && strstr(err.text, "more than") != NULL,
+        "an index of %d files: %s", SHARDS_MAX + 1, err.text);
+    index.n = 0;
+    fine = buf_printf(&index, &err, "{\"weight_map\":{\"a\":\"%0256d\"}}", 1) == OK &&
+           folder_write(folder, "model.safetensors.index.json", index.p, index.n, &err) == OK;
+    CHECK(fine && weights_open(&w, folder, &err) == DATA && strstr(err.text, "not the name of a file") != NULL,
+        "a name of 256 bytes");
+    buf_free(&index);
 }
 
 /* An index that is cut off or has a bit flipped is fine or a data error, or names a file that is not there. */
@@ -343,6 +371,7 @@ main(void)
     test_too_large();
     test_tied_head();
     test_indexes();
+    test_index_sizes();
     test_index_damage();
     empty_folder();
     folder_end();
