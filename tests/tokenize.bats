@@ -107,6 +107,29 @@ ids() {
     [ "$(ids p.mp)" = "[64,256,220,257]" ]
 }
 
+@test "tokenize: what a Split removes is gone, old files split as GPT-2 does, white space that two tokens want is taken once" {
+    tokenizer
+    jq '.pre_tokenizer.pretokenizers[0] = {type: "Split", pattern: {String: "b"}, behavior: "Removed", invert: false}' bytes.json >split.json
+    segment text false 0 'abbca' | example | mk e.mp
+    tokenize --tokenizer split.json -o x.mp e.mp
+    [ "$(ids x.mp)" = "[64,66,64]" ]
+    # A ByteLevel of old files, which says nothing of use_regex, splits as GPT-2 does: no merge reaches over the end of a word.
+    jq '.pre_tokenizer = {type: "ByteLevel", add_prefix_space: false} | .model.vocab += {"aĠ": 256} | .model.merges = ["a Ġ"]
+        | .added_tokens = [] | .post_processor = null' bytes.json >old.json
+    segment text false 0 'a b' | example | mk e.mp
+    tokenize --tokenizer old.json -o x.mp e.mp
+    [ "$(ids x.mp)" = "[64,220,65]" ]
+    jq '.pre_tokenizer.use_regex = false' old.json >whole.json
+    tokenize --tokenizer whole.json -o x.mp e.mp
+    [ "$(ids x.mp)" = "[256,65]" ]
+    # Behind <x>, which takes the blank, the blank is found as a token of its own: nothing is left of it.
+    jq '.added_tokens[0] += {content: "<x>", rstrip: true} | .added_tokens[1] += {content: " ", lstrip: true} | .post_processor = null' \
+        bytes.json >strip.json
+    segment control false 0 '<x> a' | example | mk e.mp
+    tokenize --tokenizer strip.json -o x.mp e.mp
+    [ "$(ids x.mp)" = "[256,64]" ]
+}
+
 # tests/tokens.json holds changes to the tokenizer of bytes, texts, and the ids that tokenizers 0.23.2 (the binding for Node of
 # its authors) gave for them with add_special_tokens false.
 @test "tokenize: ids are those of the reference, for each split, normalizer and kind of added token" {
@@ -158,6 +181,18 @@ ids() {
     jq '.model.merges = ["a zz"]' bytes.json >z.json
     run -65 --separate-stderr tokenize --tokenizer z.json e.mp
     [[ $stderr == *"merges[0]: zz is not in the vocabulary"* ]]
+    jq '.model.merges = ["a b c"]' bytes.json >z.json
+    run -65 --separate-stderr tokenize --tokenizer z.json e.mp
+    [[ $stderr == *"merges[0]: expected two tokens"* ]]
+    jq '.model.vocab += {zz: 5}' bytes.json >z.json
+    run -65 --separate-stderr tokenize --tokenizer z.json e.mp
+    [[ $stderr == *"vocab: id 5 comes twice"* ]]
+    jq '.model.vocab |= (del(.a) + {aa: 64})' bytes.json >z.json
+    run -65 --separate-stderr tokenize --tokenizer z.json e.mp
+    [[ $stderr == *"vocab: no token for byte 0x61"* ]]
+    jq '.added_tokens += [.added_tokens[0]]' bytes.json >z.json
+    run -65 --separate-stderr tokenize --tokenizer z.json e.mp
+    [[ $stderr == *"added_tokens[7]: <|begin_of_text|> comes twice"* ]]
     head -c 500 bytes.json >cut.json
     run -65 --separate-stderr tokenize --tokenizer cut.json e.mp
     run -66 --separate-stderr tokenize --tokenizer nowhere e.mp

@@ -402,6 +402,55 @@ test_decode(void)
     buf_free(&text);
 }
 
+/* from, once in json, becomes to. */
+static bool
+replace(struct buf *json, const char *from, const char *to)
+{
+    const char *at = memmem(json->p, json->n, from, strlen(from));
+    struct buf out = {0};
+    size_t before = at == NULL ? 0 : (size_t)(at - json->p);
+    bool ok = at != NULL && buf_add(&out, json->p, before, &err) == OK && buf_adds(&out, str_of(to), &err) == OK &&
+              buf_add(&out, at + strlen(from), json->n - before - strlen(from), &err) == OK;
+
+    buf_free(json);
+    *json = out;
+    return ok;
+}
+
+/* Text is normalized, a whole text has a token at either end, and a word of the byte 0 is one. */
+static void
+test_whole(void)
+{
+    struct buf json = {0};
+    uint32_t made = 0;
+    bool ok =
+        learn(&json, &made, "", 263) && replace(&json, "\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}") &&
+        replace(&json, "\"post_processor\": {",
+            "\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"x\", 5], \"sep\": [\"y\", 7]}, \"old\": {");
+    struct bpe *b = ok ? load_bytes((struct str){json.p, json.n}) : NULL;
+    struct bpe_encoder *e = NULL;
+    struct tokens t = {0};
+
+    ok = b != NULL && bpe_encoder_new(&e, b, &err) == OK;
+    CHECK(ok && bpe_encode_whole(&t, e, STR("!"), &err) == OK && t.n == 3 && t.p[0] == 5 && t.p[1] == 0 && t.p[2] == 7,
+        "cls comes before a whole text, sep behind");
+    CHECK(ok && encodes(e, b, "e\xcc\x81", false, "\xc3\x83|\xc2\xa9"), "text is normalized: two bytes, not three");
+    t.n = 0;
+    CHECK(ok && bpe_encode_text(&t, e, STR("\0"), &err) == OK && t.n == 1 && t.p[0] == bpe_token_id(b, STR("\xc4\x80")),
+        "a byte 0 is a word");
+    tokens_free(&t);
+    bpe_encoder_free(e);
+    bpe_free(b);
+    CHECK(replace(&json, "\"sep\": [\"y\", 7]", "\"sep\": [\"y\", 999]") &&
+              load_bytes((struct str){json.p, json.n}) == NULL && strstr(err.text, "post_processor: sep") != NULL,
+        "an id that is none is refused: %s", err.text);
+    buf_free(&json);
+    CHECK(learn(&json, &made, "", 263) && replace(&json, "\"ids\": [256]", "\"ids\": [999]") &&
+              load_bytes((struct str){json.p, json.n}) == NULL && strstr(err.text, "bad ids") != NULL,
+        "so it is in a template: %s", err.text);
+    buf_free(&json);
+}
+
 int
 main(void)
 {
@@ -416,5 +465,6 @@ main(void)
     test_train();
     test_special_merge();
     test_decode();
+    test_whole();
     return unit_done();
 }
