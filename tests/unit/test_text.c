@@ -438,6 +438,13 @@ test_whole(void)
     t.n = 0;
     CHECK(ok && bpe_encode_text(&t, e, STR("\0"), &err) == OK && t.n == 1 && t.p[0] == bpe_token_id(b, STR("\xc4\x80")),
         "a byte 0 is a word");
+    CHECK(ok && bpe_encoder_bad(e) == 0 &&
+              bpe_encode_text(&t, e,
+                  STR("a\xff"
+                      "b\xe2\x82"),
+                  &err) == OK &&
+              bpe_encoder_bad(e) == 2,
+        "what is ill-formed is counted");
     tokens_free(&t);
     bpe_encoder_free(e);
     bpe_free(b);
