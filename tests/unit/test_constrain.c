@@ -265,24 +265,49 @@ compare(const struct generation *g, size_t N)
     return wrong + (at != g->n_candidates);
 }
 
-/* The N-th track is one of a tuple that another ties with: both are there, whichever of them was found first. known is
- * sorted, with the scores of this prompt. */
+/* All tracks of the best k tuples, as numbers of their tuples; how many. */
+static size_t
+drop_best(uint32_t drop[ITEMS], size_t k)
+{
+    size_t n = 0;
+
+    for (size_t j = 0; j < k; j++) {
+        known[j].left = 0;
+        for (size_t i = 0; i < ITEMS; i++)
+            if (item[i].n == known[j].tuple.n && begins(&item[i], &known[j].tuple, item[i].n))
+                drop[n++] = of[i];
+    }
+    return n;
+}
+
+static size_t
+top_wrong(size_t prompt, size_t N, const uint32_t *drop, size_t n_dropped)
+{
+    struct generate_options o = options(N);
+    struct generation g;
+    size_t wrong =
+        !run(&g, prompt, 1, drop, n_dropped, &o) || compare(&g, N) != 0 || g.expansions != must_expand(nth(N));
+
+    generation_fini(&g);
+    return wrong;
+}
+
+/* The N-th track is one of a tuple that another ties with: both are there, whichever was found first, and also where
+ * all better ones are dropped. known is sorted, with the scores of this prompt. */
 static size_t
 ties_wrong(size_t *n, size_t prompt)
 {
+    static uint32_t drop[ITEMS];
     size_t wrong = 0, tracks = 0;
 
     for (size_t k = 0; k + 1 < n_known && *n < 40; k++) {
-        struct generate_options o;
-        struct generation g;
-
         tracks += known[k].left;
         if (known[k].score != known[k + 1].score)
             continue;
-        o = options(tracks);
-        wrong +=
-            !run(&g, prompt, 1, NULL, 0, &o) || compare(&g, tracks) != 0 || g.expansions != must_expand(nth(tracks));
-        generation_fini(&g);
+        wrong += top_wrong(prompt, tracks, NULL, 0);
+        wrong += top_wrong(prompt, known[k].tracks, drop, drop_best(drop, k));
+        for (size_t j = 0; j < k; j++)
+            known[j].left = known[j].tracks;
         ++*n;
     }
     return wrong;
