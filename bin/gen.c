@@ -73,7 +73,8 @@ struct job {
 struct gen {
     struct stage *stage;
     const struct options *o;
-    struct model *model;
+    struct model_config config;
+    struct weights *weights;
     struct decoder *decoder;
     struct bpe *bpe; /* NULL if the folder has none */
     struct generate_options go;
@@ -123,7 +124,7 @@ load_tokenizer(struct gen *g, struct err *err)
     buf_free(&path);
     if (st != OK || g->o->plain)
         return st;
-    if ((st = music_tokens_find(&g->music, g->bpe, g->model->config.V, g->o->modality, err)) != OK)
+    if ((st = music_tokens_find(&g->music, g->bpe, g->config.V, g->o->modality, err)) != OK)
         return err_context(err, "%s", g->o->model);
     g->grammar = (struct grammar){
         .start = g->music.start, .end = g->music.end, .n_slots = g->music.n_slots, .slot = g->music.slot};
@@ -166,8 +167,9 @@ start(struct gen *g, struct err *err)
     const struct options *o = g->o;
     enum status st;
 
-    if ((st = check_options(o, err)) != OK || (st = model_load(&g->model, o->model, err)) != OK ||
-        (st = load_tokenizer(g, err)) != OK || (st = load_items(g, err)) != OK)
+    if ((st = check_options(o, err)) != OK || (st = config_load(&g->config, o->model, err)) != OK ||
+        (st = weights_open(&g->weights, o->model, err)) != OK || (st = load_tokenizer(g, err)) != OK ||
+        (st = load_items(g, err)) != OK)
         return st;
     g->go = (struct generate_options){.seed = stage_seed(g->stage),
         .draw = {.temperature = o->temperature, .top_p = o->top_p, .penalty = o->penalty, .greedy = o->greedy},
@@ -180,10 +182,9 @@ start(struct gen *g, struct err *err)
         .max_tokens = o->no_response ? 0 : (size_t)o->max_tokens,
         .masked = !o->unmasked,
         .decide = o->decide};
-    if ((g->room = generate_room(g->model, &g->go)) == 0)
-        return err_set(
-            err, DATA, "%s: a track does not fit into %zu positions", o->model, g->model->config.max_positions);
-    if ((st = decoder_new(&g->decoder, g->model, (enum packing)o->weights, err)) != OK ||
+    if ((g->room = generate_room(&g->config, &g->go)) == 0)
+        return err_set(err, DATA, "%s: a track does not fit into %zu positions", o->model, g->config.max_positions);
+    if ((st = decoder_open(&g->decoder, &g->config, g->weights, (enum packing)o->weights, err)) != OK ||
         (st = generator_new(&g->generator, g->decoder, &g->go, err)) != OK)
         return st;
     g->window = o->interactive ? 1 : AHEAD * generator_places(g->generator);
@@ -226,7 +227,7 @@ add_record(struct gen *g, const struct rec *r, struct err *err)
     *job = (struct job){0};
     if (!g->o->plain || map_has(&r->map, "query_id"))
         st = map_id(&id, &r->map, "query_id", err);
-    if (st == OK && (st = prompt_ids(&job->ids, &n, &r->map, g->room, &g->model->config, err)) == OK)
+    if (st == OK && (st = prompt_ids(&job->ids, &n, &r->map, g->room, &g->config, err)) == OK)
         st = rec_keep(&job->rec, r, err);
     if (st == OK) {
         if (id.p != NULL)
@@ -373,7 +374,7 @@ main(int argc, char **argv)
     }
     generator_free(g.generator);
     decoder_free(g.decoder);
-    model_free(g.model);
+    weights_close(g.weights);
     bpe_free(g.bpe);
     music_tokens_fini(&g.music);
     trie_free(g.trie);

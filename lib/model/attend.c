@@ -135,7 +135,7 @@ static void
 attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, size_t h, const struct row *rows,
     const struct task *t, float *s, float *o)
 {
-    const struct model_config *c = &d->m->config;
+    const struct model_config *c = &d->config;
     const struct cache *cache = rows[t->row].cache;
     size_t g = h / (c->H / c->G), ld = c->H * c->E, at = (l * c->G + g) * cache->cap, kv = c->G * c->E;
     const float *q = Q + t->row * ldq + h * c->E;
@@ -171,7 +171,7 @@ attend(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, 
     struct err *err)
 {
     struct task *tasks = calloc(n, sizeof *tasks);
-    size_t H = d->m->config.H, widest = 0, count = 0, each;
+    size_t H = d->config.H, widest = 0, count = 0, each;
     size_t threads = (size_t)num_threads();
     float *work = NULL;
 

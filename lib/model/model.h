@@ -97,6 +97,8 @@ const struct weight *weights_find(const struct weights *w, const char *name);
 /* One that must be there, of floats, and of that shape (cols 0: a vector of rows): DATA. */
 enum status weights_get(
     const struct weight **out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
+/* Its pages may go from memory until they are touched again. */
+void weight_drop(const struct weight *t);
 /* DATA if one of t's numbers is not finite. */
 enum status weights_check(const struct weights *w, const struct weight *t, struct err *err);
 /* One by weights_get as rows * cols float32 into out, by all threads: DATA, too, for a number that is not finite. */
@@ -456,16 +458,22 @@ enum status weights_checksums(char (*each)[CHECKSUM], char all[CHECKSUM], const 
 enum status selfsim_measure(double *difference, double *correlation, const struct selfsim_target *t,
     const struct weights *w, const struct model_config *c, struct err *err);
 
-/* ---- decoding (decode.c, prefix.c, prefill.c, attend.c) ----
+/* ---- decoding (decoder.c, decode.c, cache.c, prefix.c, prefill.c, attend.c) ----
  *
- * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt
+ * A decoder is a model made ready: it borrows the model or the mapped weights, which must not change. The keys and values of a prompt
  * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
  * sequence depends on the others of a batch or on the number of threads. */
 struct decoder;
 struct cache;
 struct tail;
-/* Packs the matrices as packing says: 4, 2 or 1.125 bytes a parameter besides m's own. SYSTEM. */
+/*
+ * Packs the matrices as packing says: 4, 2 or 1.125 bytes a parameter; PACK_F32 keeps what a file has as bfloat16 as
+ * PACK_WIDE. decoder_open packs from the files of a folder, which must stay open. SYSTEM; DATA for a tensor that is
+ * missing, of another shape, or has a number that is not finite.
+ */
 enum status decoder_new(struct decoder **out, const struct model *m, enum packing packing, struct err *err);
+enum status decoder_open(
+    struct decoder **out, const struct model_config *c, const struct weights *w, enum packing packing, struct err *err);
 void decoder_free(struct decoder *d);
 /* Room for capacity tokens. */
 enum status cache_new(struct cache **out, const struct decoder *d, size_t capacity, struct err *err);
@@ -593,7 +601,7 @@ struct request {
 };
 /* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at
  * all. */
-size_t generate_room(const struct model *m, const struct generate_options *o);
+size_t generate_room(const struct model_config *c, const struct generate_options *o);
 /* The ids of a record as a prompt: *n of them in *ids, at least 1 and at most room, each below V; the caller frees
  * *ids, also on failure. DATA, SYSTEM. */
 enum status prompt_ids(

@@ -196,19 +196,32 @@ quantise(float *W, size_t N, size_t K)
             for (size_t i = 0; i < n; i++)
                 most = fabsf(w[i]) > most ? fabsf(w[i]) : most;
             for (size_t i = 0; i < n && most > 0; i++)
-                w[i] = rintf(w[i] * (127 / most)) * (most / 127);
+                w[i] = (fmaf(w[i], 127 / most, 12582912.0F) - 12582912.0F) * (most / 127); /* to the nearest */
         }
+}
+
+/* In two pieces that do not end where panels do. */
+static bool
+put_odd(struct packed *P, void *memory, enum packing kind, struct packed_source W, size_t N, size_t K)
+{
+    size_t j = N * 2 / 5;
+    const char *rest = (const char *)W.p + j * K * (W.half ? sizeof(bf16) : sizeof(float));
+    bool finite;
+
+    packed_init(P, memory, kind, N, K);
+    finite = packed_put(P, j, N - j, (struct packed_source){rest, W.half});
+    return packed_put(P, 0, j, W) && finite;
 }
 
 /* Against the plain product of what the packing leaves of W, and of X where that is rounded too. */
 static void
 check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
 {
-    static const char *const name[] = {"float32", "bfloat16", "eight bits"};
+    static const char *const name[] = {"float32", "bfloat16", "eight bits", "widened"};
     float *X = random_floats(r, M * K), *W = random_floats(r, N * K), *y = random_floats(r, N);
     float *Y1 = random_floats(r, M * (N + 3)), *Y4 = random_floats(r, M * (N + 3)), *Y = random_floats(r, M * N);
     bf16 *scratch = malloc((M * (K + 1) + 1) * sizeof *scratch), *h = NULL;
-    bool alone = true, same = true;
+    bool alone = true, same = true, finite;
     struct packed P;
     size_t bytes;
     void *memory;
@@ -216,13 +229,15 @@ check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
     CHECK(packed_size(&bytes, kind, N, K) && bytes % 64 == 0, "packed_size");
     memory = aligned_alloc(64, bytes);
     num_init(4);
-    packed_make(&P, memory, kind, (struct packed_source){W, NULL}, N, K);
+    finite = put_odd(&P, memory, kind, (struct packed_source){W, false}, N, K);
     packed_rows(Y4, N + 3, X, &P, M, scratch);
-    if (kind == PACK_BF16) {
+    if (kind == PACK_BF16 || kind == PACK_WIDE) {
         h = half_floats(W, N * K);
-        packed_make(&P, memory, kind, (struct packed_source){NULL, h}, N, K);
+        finite = put_odd(&P, memory, kind, (struct packed_source){h, true}, N, K) && finite;
+    }
+    if (kind == PACK_BF16)
         free(half_floats(X, M * K));
-    } else if (kind == PACK_Q8)
+    else if (kind == PACK_Q8)
         quantise(W, N, K);
     num_init(1);
     packed_rows(Y1, N + 3, X, &P, M, scratch);
@@ -234,6 +249,17 @@ check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
     }
     CHECK(worst(Y, Y, X, false, W, true, M, N, K, 1, 0) <= 1e-5, "packed %s %zux%zux%zu is the product", name[kind], M,
         N, K);
+    if (kind == PACK_WIDE) {
+        finite = packed_size(&bytes, PACK_F32, N, K) && finite;
+        free(memory);
+        memory = aligned_alloc(64, bytes);
+        finite = put_odd(&P, memory, PACK_F32, (struct packed_source){W, false}, N, K) && finite;
+        packed_rows(Y4, N + 3, X, &P, M, scratch);
+        for (size_t i = 0; i < M; i++)
+            same = same && memcmp(Y4 + i * (N + 3), Y1 + i * (N + 3), N * sizeof *y) == 0;
+        CHECK(same, "packed %zux%zux%zu: widened numbers give the bits that float32 gives", M, N, K);
+    }
+    CHECK(finite, "packed %s %zux%zux%zu: all numbers are finite", name[kind], M, N, K);
     CHECK(same, "packed %s %zux%zux%zu: same bits for 1 and 4 threads, from either source", name[kind], M, N, K);
     CHECK(alone, "packed %s %zux%zux%zu: a row alone has the bits it has in company", name[kind], M, N, K);
     free(X);
@@ -255,7 +281,7 @@ test_packed(void)
     size_t bytes;
 
     for (size_t i = 0; i < sizeof size / sizeof *size; i++)
-        for (int kind = PACK_F32; kind <= PACK_Q8; kind++)
+        for (int kind = PACK_F32; kind <= PACK_WIDE; kind++)
             check_packed(&r, (enum packing)kind, size[i][0], size[i][1], size[i][2]);
     CHECK(!packed_size(&bytes, PACK_F32, SIZE_MAX / 4, 64) && !packed_size(&bytes, PACK_Q8, 64, SIZE_MAX / 2),
         "a packed size that overflows is refused");
