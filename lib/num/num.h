@@ -58,6 +58,13 @@ void vec_exp(float *y, const float *x, size_t n);
 /* log of the sum of exp(x); -INFINITY if n is 0. NaN anywhere gives NaN. */
 double vec_logsumexp(const float *x, size_t n);
 
+/*
+ * For n rows of E floats, ld apart: s[p] = q k_p; and o (E) += the sum of s[p] v_p, in the order of p (dots.c). On the
+ * calling thread. A product's bits depend on its row alone.
+ */
+void vec_dots(float *s, const float *q, const float *k, size_t ld, size_t n, size_t E);
+void vec_sums(float *o, const float *s, const float *v, size_t ld, size_t n, size_t E);
+
 /* ---- matrix products (mat.c); row-major ---- */
 
 /*
