@@ -631,4 +631,30 @@ enum status generator_pass(struct generator *g, struct err *err);
 enum status generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
     const struct generate_options *o, struct err *err);
 
+/* ---- the tracks of a catalogue (tracks.c), and answers as records (answer.c) ---- */
+
+struct bpe;          /* text/text.h */
+struct music_tokens; /* the same */
+/* Item records and their tuples of the model's tokens. NOINPUT, SYSTEM; DATA where there is no track, or one has a code
+ * without a token. */
+struct tracks;
+enum status tracks_load(struct tracks **out, const char *path, const struct music_tokens *music, struct err *err);
+void tracks_free(struct tracks *t);
+/* Lives as long as t; NULL without t. */
+const struct trie *tracks_trie(const struct tracks *t);
+/* The tuples, *n of them, of the tracks that are in the history of a record; the caller frees *tuples, also on failure.
+ * DATA, SYSTEM. */
+enum status tracks_history(
+    uint32_t **tuples, size_t *n, const struct tracks *t, const msgpack_object *map, struct err *err);
+
+/* How a generation becomes a record. */
+struct answer {
+    const struct bpe *bpe;            /* NULL: the words are ids alone */
+    const struct music_tokens *music; /* what the candidates' tokens mean */
+    bool constrained, words;          /* whether a trie was searched, and whether words were asked for */
+};
+/* Writes the generation record of x, with what it carries of its prompt's. DATA as rec_end; IO, SYSTEM. */
+enum status answer_put(struct rec_writer *w, const msgpack_object *prompt, const struct generation *x,
+    const struct answer *a, struct err *err);
+
 #endif
