@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model made ready for decoding: its matrices packed (num/pack.c) from where they lie, which for a folder is the mapped
- * file: one pass over it by all threads, and its pages go as soon as a matrix is packed. Only the embedding stays where
- * it is; of that, rows are read.
+ * A model made ready for decoding: its matrices packed (num/pack.c) from where they lie, which for a folder is the
+ * mapped file: one pass over it by all threads, and its pages go as soon as a matrix is packed. Only the embedding
+ * stays where it is; of that, rows are read.
  *
  * Weights that are stored as bfloat16 are kept so also where float32 is asked for, which loses nothing (PACK_WIDE).
  */

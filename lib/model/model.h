@@ -460,9 +460,9 @@ enum status selfsim_measure(double *difference, double *correlation, const struc
 
 /* ---- decoding (decoder.c, decode.c, cache.c, prefix.c, prefill.c, attend.c) ----
  *
- * A decoder is a model made ready: it borrows the model or the mapped weights, which must not change. The keys and values of a prompt
- * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
- * sequence depends on the others of a batch or on the number of threads. */
+ * A decoder is a model made ready: it borrows the model or the mapped weights, which must not change. The keys and
+ * values of a prompt are a cache; those of what is generated after it a tail, of which many may share one cache.
+ * Nothing computed for one sequence depends on the others of a batch or on the number of threads. */
 struct decoder;
 struct cache;
 struct tail;

@@ -21,15 +21,6 @@ typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE vec
-load(const float *p)
-{
-    vec v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 #ifdef __AVX512F__
 /* s[i] = the lanes of v[i] by halves. */
 INLINE void
@@ -74,10 +65,13 @@ dots(float *s, const float *q, const float *k, size_t ld, size_t rows, size_t E)
     size_t e = 0;
 
     for (; e + LANES <= E; e += LANES) {
-        vec a = load(q + e);
+        vec a, b;
 
-        for (size_t i = 0; i < rows; i++)
-            sum[i] += a * load(k + i * ld + e);
+        memcpy(&a, q + e, sizeof a);
+        for (size_t i = 0; i < rows; i++) {
+            memcpy(&b, k + i * ld + e, sizeof b);
+            sum[i] += a * b;
+        }
     }
     fold(whole, sum);
     for (size_t i = 0; i < rows; i++) {
@@ -108,10 +102,14 @@ sums(float *o, const float *s, const float *v, size_t ld, size_t n, size_t vecto
     vec sum[WIDE];
 
     for (size_t i = 0; i < vectors; i++)
-        sum[i] = load(o + i * LANES);
+        memcpy(&sum[i], o + i * LANES, sizeof sum[i]);
     for (size_t p = 0; p < n; p++)
-        for (size_t i = 0; i < vectors; i++)
-            sum[i] += s[p] * load(v + p * ld + i * LANES);
+        for (size_t i = 0; i < vectors; i++) {
+            vec a;
+
+            memcpy(&a, v + p * ld + i * LANES, sizeof a);
+            sum[i] += s[p] * a;
+        }
     for (size_t i = 0; i < vectors; i++)
         memcpy(o + i * LANES, &sum[i], sizeof sum[i]);
 }

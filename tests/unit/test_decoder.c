@@ -76,7 +76,7 @@ check_finite(struct model *m, enum dtype t, enum packing packing)
                 weights_open(&w, folder, &err) == OK && (there = weights_find(w, x->name)) != NULL &&
                 (f = fopen(path_of("model.safetensors"), "r+b")) != NULL;
         if (found) {
-            /* 0xff everywhere is a NaN in each type. Where data begin: behind the header, which has its length first. */
+            /* 0xff everywhere is a NaN in each type. Data begin behind the header, which has its length first. */
             const struct weight *first = weights_all(&(size_t){0}, w);
             unsigned char length[8];
             long head = 0;
