@@ -212,6 +212,7 @@ bench-deps: ## install what `make bench` compares with, from the distribution's 
 bench: all $(BUILD)/bench/rates ## how fast training and decoding are, beside PyTorch and llama.cpp where they are installed
 	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
 	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
+	[ ! -d $(BUILD)/runs/cpcd/model ] || BUILD=$(abspath $(BUILD)) tests/bench/constrain $(BUILD)/runs/cpcd $(filter-out 0,$(THREADS))
 
 .PHONY: clean
 clean: ## delete everything that was made
