@@ -81,6 +81,10 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
 
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@) $(CXX) $(SAN) -fopenmp -o $@ $< $(LIB) $(LDLIBS)
+
 # A fuzz target with a plain main, which runs it over files: make test replays what was found.
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
@@ -211,9 +215,10 @@ bench-deps: ## install what `make bench` compares with, from the distribution's 
 	bash pipelines/packages.sh bench
 
 .PHONY: bench
-bench: all ## how fast training and decoding are, beside PyTorch where it is installed; some four minutes
+bench: all $(BUILD)/bench/rates ## how fast training and decoding are, beside PyTorch and llama.cpp where they are installed
 	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
 	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
+	[ ! -d $(BUILD)/runs/cpcd/model ] || BUILD=$(abspath $(BUILD)) tests/bench/constrain $(BUILD)/runs/cpcd $(filter-out 0,$(THREADS))
 
 ## how often `make soak` kills training, and the seed of the moments
 SOAK ?= 50 1

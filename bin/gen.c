@@ -73,17 +73,17 @@ struct job {
 struct gen {
     struct stage *stage;
     const struct options *o;
-    struct model *model;
+    struct model_config config;
+    struct weights *weights;
     struct decoder *decoder;
     struct bpe *bpe; /* NULL if the folder has none */
     struct generate_options go;
     struct music_tokens music;
     struct grammar grammar;
+    struct answer answer;
     struct generator *generator;
     size_t room;
-    struct items *items; /* --constrain: the catalogue, its tuples, and which each track has */
-    struct trie *trie;
-    uint32_t *tuple_of;
+    struct tracks *tracks; /* --constrain */
     struct quantiles expansions, ms;
     uint64_t inexact;
     /* Records on their way, a ring: those from first on, some of them done, wait for their turn to be written. */
@@ -123,41 +123,11 @@ load_tokenizer(struct gen *g, struct err *err)
     buf_free(&path);
     if (st != OK || g->o->plain)
         return st;
-    if ((st = music_tokens_find(&g->music, g->bpe, g->model->config.V, g->o->modality, err)) != OK)
+    if ((st = music_tokens_find(&g->music, g->bpe, g->config.V, g->o->modality, err)) != OK)
         return err_context(err, "%s", g->o->model);
     g->grammar = (struct grammar){
         .start = g->music.start, .end = g->music.end, .n_slots = g->music.n_slots, .slot = g->music.slot};
     return OK;
-}
-
-/* The catalogue as tuples of the model's tokens. */
-static enum status
-load_items(struct gen *g, struct err *err)
-{
-    const char *path = g->o->items;
-    struct tuple *tuple = NULL;
-    enum status st;
-
-    if (path == NULL)
-        return OK;
-    if ((st = items_load(&g->items, path, err)) != OK)
-        return st;
-    if (g->items->n == 0)
-        return err_set(err, DATA, "%s: no tracks to choose from", path);
-    tuple = calloc(g->items->n, sizeof *tuple);
-    g->tuple_of = calloc(g->items->n, sizeof *g->tuple_of);
-    if (tuple == NULL || g->tuple_of == NULL)
-        st = err_memory(err);
-    for (uint32_t i = 0; st == OK && i < g->items->n; i++)
-        if ((st = music_tokens_of(tuple[i].token, &tuple[i].n, &g->music, &g->items->codes[i], err)) == DATA) {
-            struct str id = ids_str(g->items->ids, i);
-
-            (void)err_context(err, "%s: track %.*s", path, id.n > 80 ? 80 : (int)id.n, id.p);
-        }
-    if (st == OK)
-        st = trie_new(&g->trie, g->tuple_of, tuple, g->items->n, err);
-    free(tuple);
-    return st;
 }
 
 static enum status
@@ -166,24 +136,27 @@ start(struct gen *g, struct err *err)
     const struct options *o = g->o;
     enum status st;
 
-    if ((st = check_options(o, err)) != OK || (st = model_load(&g->model, o->model, err)) != OK ||
-        (st = load_tokenizer(g, err)) != OK || (st = load_items(g, err)) != OK)
+    if ((st = check_options(o, err)) != OK || (st = config_load(&g->config, o->model, err)) != OK ||
+        (st = weights_open(&g->weights, o->model, err)) != OK || (st = load_tokenizer(g, err)) != OK ||
+
+        (o->items != NULL && (st = tracks_load(&g->tracks, o->items, &g->music, err)) != OK))
         return st;
     g->go = (struct generate_options){.seed = stage_seed(g->stage),
         .draw = {.temperature = o->temperature, .top_p = o->top_p, .penalty = o->penalty, .greedy = o->greedy},
         .grammar = o->plain ? NULL : &g->grammar,
         .samples = (size_t)o->samples,
         .beams = (size_t)o->beams,
-        .trie = g->trie,
+        .trie = tracks_trie(g->tracks),
         .top = (size_t)o->top,
         .max_expand = (size_t)o->max_expand,
         .max_tokens = o->no_response ? 0 : (size_t)o->max_tokens,
         .masked = !o->unmasked,
         .decide = o->decide};
-    if ((g->room = generate_room(g->model, &g->go)) == 0)
-        return err_set(
-            err, DATA, "%s: a track does not fit into %zu positions", o->model, g->model->config.max_positions);
-    if ((st = decoder_new(&g->decoder, g->model, (enum packing)o->weights, err)) != OK ||
+    g->answer =
+        (struct answer){.bpe = g->bpe, .music = &g->music, .constrained = g->tracks != NULL, .words = !o->no_response};
+    if ((g->room = generate_room(&g->config, &g->go)) == 0)
+        return err_set(err, DATA, "%s: a track does not fit into %zu positions", o->model, g->config.max_positions);
+    if ((st = decoder_open(&g->decoder, &g->config, g->weights, (enum packing)o->weights, err)) != OK ||
         (st = generator_new(&g->generator, g->decoder, &g->go, err)) != OK)
         return st;
     g->window = o->interactive ? 1 : AHEAD * generator_places(g->generator);
@@ -202,18 +175,6 @@ job_free(struct job *job)
     rec_free(job->rec);
 }
 
-/* The tuples of tracks that are in the history. */
-static enum status
-drop_history(struct job *job, const struct gen *g, struct err *err)
-{
-    enum status st = items_history(&job->dropped, &job->request.n_dropped, g->items, &job->rec->map, err);
-
-    for (size_t i = 0; st == OK && i < job->request.n_dropped; i++)
-        job->dropped[i] = g->tuple_of[job->dropped[i]];
-    job->request.dropped = job->dropped;
-    return st;
-}
-
 /* Puts r on its way. A prompt to be continued as text may lack an id: then its tokens are its name. */
 static enum status
 add_record(struct gen *g, const struct rec *r, struct err *err)
@@ -226,7 +187,7 @@ add_record(struct gen *g, const struct rec *r, struct err *err)
     *job = (struct job){0};
     if (!g->o->plain || map_has(&r->map, "query_id"))
         st = map_id(&id, &r->map, "query_id", err);
-    if (st == OK && (st = prompt_ids(&job->ids, &n, &r->map, g->room, &g->model->config, err)) == OK)
+    if (st == OK && (st = prompt_ids(&job->ids, &n, &r->map, g->room, &g->config, err)) == OK)
         st = rec_keep(&job->rec, r, err);
     if (st == OK) {
         if (id.p != NULL)
@@ -234,8 +195,9 @@ add_record(struct gen *g, const struct rec *r, struct err *err)
         else
             id = (struct str){(const char *)job->ids, n * sizeof *job->ids};
         job->request = (struct request){.prompt = {job->ids, n}, .id = id};
-        if (g->items != NULL && !g->o->keep_history)
-            st = drop_history(job, g, err);
+        if (g->tracks != NULL && !g->o->keep_history)
+            st = tracks_history(&job->dropped, &job->request.n_dropped, g->tracks, &job->rec->map, err);
+        job->request.dropped = job->dropped;
     }
     if (st == OK)
         st = generator_add(g->generator, &job->request, &job->out, err);
@@ -248,72 +210,6 @@ add_record(struct gen *g, const struct rec *r, struct err *err)
 
 /* ---- records out ---- */
 
-static void
-put_candidate(struct rec_writer *w, const struct gen *g, const struct candidate *c)
-{
-    put_map(w, NULL);
-    put_map(w, "codes");
-    for (size_t i = 0; !c->malformed && i + 1 < c->n; i++) { /* but for <end_of_music> */
-        int32_t id = c->token[i];
-
-        put_u64(w, modality_name[g->music.modality[g->music.slot[id] - 1]], (uint64_t)g->music.code[id]);
-    }
-    put_close(w);
-    put_f64(w, "logprob", c->logprob < 0 ? c->logprob : 0); /* rounding may leave 1e-9 above */
-    if (g->trie != NULL)
-        put_u64(w, "count", c->tracks);
-    if (c->malformed) {
-        put_bool(w, "malformed", true);
-        put_array(w, "ids");
-        for (size_t i = 0; i < c->n; i++)
-            put_u64(w, NULL, (uint64_t)c->token[i]);
-        put_close(w);
-    }
-    put_close(w);
-}
-
-static enum status
-write_record(struct gen *g, const struct rec *rec, const struct generation *x, struct err *err)
-{
-    static const char *const carried[] = {"query_id", "turn", "relevant", "history", NULL};
-    struct rec_writer *w = stage_out(g->stage);
-    struct buf bytes = {0}, text = {0};
-    enum status st = OK;
-
-    /* One by one: an embedding may have rows behind the vocabulary, which stand for nothing. */
-    for (size_t i = 0; g->bpe != NULL && i < x->n_words; i++)
-        if (!bpe_token_special(g->bpe, (uint32_t)x->word[i]) &&
-            (st = buf_adds(&bytes, bpe_token_bytes(g->bpe, (uint32_t)x->word[i]), err)) != OK)
-            goto out;
-    if ((st = utf8_clean(&text, (struct str){bytes.p, bytes.n}, NULL, err)) != OK)
-        goto out;
-    rec_begin(w);
-    for (const char *const *key = carried; *key != NULL; key++)
-        if (map_has(&rec->map, *key))
-            put_object(w, *key, map_find(&rec->map, *key));
-    put_array(w, "candidates");
-    for (size_t i = 0; i < x->n_candidates; i++)
-        put_candidate(w, g, &x->candidate[i]);
-    put_close(w);
-    if (g->trie != NULL && x->expansions > 0) {
-        put_bool(w, "exact", x->exact);
-        put_u64(w, "expansions", x->expansions);
-    }
-    if (!g->o->no_response) {
-        if (g->bpe != NULL)
-            put_str(w, "response", (struct str){text.p, text.n});
-        put_array(w, "response_ids");
-        for (size_t i = 0; i < x->n_words; i++)
-            put_u64(w, NULL, (uint64_t)x->word[i]);
-        put_close(w);
-    }
-    st = rec_end(w, err);
-out:
-    buf_free(&bytes);
-    buf_free(&text);
-    return st;
-}
-
 /* Writes what is done and has nothing unwritten before it. */
 static enum status
 write_done(struct gen *g, struct err *err)
@@ -323,7 +219,7 @@ write_done(struct gen *g, struct err *err)
     for (; st == OK && g->n > 0 && g->job[g->first].out.done; g->n--) {
         struct job *job = &g->job[g->first];
 
-        if ((st = write_record(g, job->rec, &job->out, err)) == DATA) {
+        if ((st = answer_put(stage_out(g->stage), &job->rec->map, &job->out, &g->answer, err)) == DATA) {
             stage_reject_rec(g->stage, job->rec, err);
             st = OK;
         }
@@ -364,7 +260,7 @@ main(int argc, char **argv)
         cli_must(generator_pass(g.generator, &err), &err);
         cli_must(write_done(&g, &err), &err);
     } while (r != NULL || g.n > 0);
-    if (g.trie != NULL) {
+    if (g.tracks != NULL) {
         stage_tally(g.stage, "inexact", g.inexact);
         stage_tally_real(g.stage, "expansions_median", quantiles_at(&g.expansions, 0.5));
         stage_tally_real(g.stage, "expansions_p95", quantiles_at(&g.expansions, 0.95));
@@ -373,12 +269,10 @@ main(int argc, char **argv)
     }
     generator_free(g.generator);
     decoder_free(g.decoder);
-    model_free(g.model);
+    weights_close(g.weights);
     bpe_free(g.bpe);
     music_tokens_fini(&g.music);
-    trie_free(g.trie);
-    items_free(g.items);
-    free(g.tuple_of);
+    tracks_free(g.tracks);
     quantiles_free(&g.expansions);
     quantiles_free(&g.ms);
     free(g.job);

@@ -52,57 +52,6 @@ cut_rows(struct task *tasks, size_t *widest, const struct row *rows, size_t n)
     return count;
 }
 
-typedef float vec __attribute__((vector_size(VECTOR * sizeof(float))));
-
-/* s[p] = q k_p for n positions, ld apart. Lanes are summed by halves: the order follows from E alone. */
-static void
-tail_scores(float *s, const float *q, const float *k, size_t ld, size_t n, size_t E)
-{
-    for (size_t p = 0; p < n; p++, k += ld) {
-        vec sum = {0};
-        float lane[VECTOR], rest = 0;
-        size_t e = 0;
-
-        for (; e + VECTOR <= E; e += VECTOR) {
-            vec a, b;
-
-            memcpy(&a, q + e, sizeof a);
-            memcpy(&b, k + e, sizeof b);
-            sum += a * b;
-        }
-        for (; e < E; e++)
-            rest += q[e] * k[e];
-        memcpy(lane, &sum, sizeof lane);
-        for (size_t half = VECTOR / 2; half > 0; half /= 2)
-            for (size_t i = 0; i < half; i++)
-                lane[i] += lane[i + half];
-        s[p] = lane[0] + rest;
-    }
-}
-
-/* o (E) += the sum of s[p] v_p, in the order of p. */
-static void
-tail_sum(float *o, const float *s, const float *v, size_t ld, size_t n, size_t E)
-{
-    size_t e = 0;
-
-    for (; e + VECTOR <= E; e += VECTOR) {
-        vec sum;
-
-        memcpy(&sum, o + e, sizeof sum);
-        for (size_t p = 0; p < n; p++) {
-            vec a;
-
-            memcpy(&a, v + p * ld + e, sizeof a);
-            sum += s[p] * a;
-        }
-        memcpy(o + e, &sum, sizeof sum);
-    }
-    for (; e < E; e++)
-        for (size_t p = 0; p < n; p++)
-            o[e] += s[p] * v[p * ld + e];
-}
-
 /* Scores of one row into weights that sum to 1; what it does not see is 0. The tail's stand at s + prompt. */
 static void
 softmax(float *s, const struct row *r, const struct task *t)
@@ -135,7 +84,7 @@ static void
 attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, size_t h, const struct row *rows,
     const struct task *t, float *s, float *o)
 {
-    const struct model_config *c = &d->m->config;
+    const struct model_config *c = &d->config;
     const struct cache *cache = rows[t->row].cache;
     size_t g = h / (c->H / c->G), ld = c->H * c->E, at = (l * c->G + g) * cache->cap, kv = c->G * c->E;
     const float *q = Q + t->row * ldq + h * c->E;
@@ -149,7 +98,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         float *row = s + i * t->width;
 
         if (r->n_tail > 0)
-            tail_scores(
+            vec_dots(
                 row + t->prompt, q + i * ldq, r->tail->kv + 2 * l * r->tail->cap * kv + g * c->E, kv, r->n_tail, c->E);
         for (size_t p = 0; p < t->width; p++)
             row[p] *= scale;
@@ -160,7 +109,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         const struct row *r = &rows[t->row + i];
 
         if (r->n_tail > 0)
-            tail_sum(o + i * d->P, s + i * t->width + t->prompt,
+            vec_sums(o + i * d->P, s + i * t->width + t->prompt,
                 r->tail->kv + (2 * l + 1) * r->tail->cap * kv + g * c->E, kv, r->n_tail, c->E);
         memcpy(A + (t->row + i) * ld + h * c->E, o + i * d->P, c->E * sizeof(float));
     }
@@ -171,7 +120,7 @@ attend(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, 
     struct err *err)
 {
     struct task *tasks = calloc(n, sizeof *tasks);
-    size_t H = d->m->config.H, widest = 0, count = 0, each;
+    size_t H = d->config.H, widest = 0, count = 0, each;
     size_t threads = (size_t)num_threads();
     float *work = NULL;
 

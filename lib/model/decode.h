@@ -30,17 +30,20 @@ struct prefixes {
 };
 
 struct packed_layer {
+    float *attn_norm, *ffn_norm;          /* (D) */
     struct packed qkv, wo, gate_up, down; /* queries, keys and values; gate and up: rows behind each other */
 };
 
 struct decoder {
-    const struct model *m;
-    size_t P; /* E, rounded up to whole vectors */
-    enum packing packing;
-    struct packed_layer *layer; /* pieces of block */
+    struct model_config config;
+    size_t P;             /* E, rounded up to whole vectors */
+    struct weight embed;  /* (V, D), where it lies */
+    unsigned char *block; /* of which the next three have pieces */
+    struct packed_layer *layer;
+    float *norm; /* (D) */
     struct packed head;
-    unsigned char *block;
-    float *cos, *sin; /* (max_positions, E/2) */
+    float *cos, *sin; /* (turns, E/2): of as many positions as were needed so far */
+    size_t turns;
     struct prefixes prefixes;
 };
 

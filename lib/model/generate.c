@@ -119,7 +119,7 @@ generator_init(struct generator *g, struct err *err)
 enum status
 generator_new(struct generator **out, struct decoder *d, const struct generate_options *o, struct err *err)
 {
-    const struct model_config *c = &d->m->config;
+    const struct model_config *c = &d->config;
     struct generator *g = calloc(1, sizeof *g);
     enum status st;
 
@@ -150,7 +150,7 @@ enum status
 generator_add(struct generator *g, const struct request *request, struct generation *out, struct err *err)
 {
     struct rng rng = rng_seed_id(g->o->seed, request->id.p, request->id.n);
-    const struct model_config *c = &g->d->m->config;
+    const struct model_config *c = &g->d->config;
     struct seat *s = g->seat;
     size_t room = block_tokens(g->o) + g->o->max_tokens + 1;
     enum status st;
@@ -284,7 +284,7 @@ finish(struct generator *g, struct seat *s)
 static enum status
 add_word(struct generator *g, struct seat *s, struct err *err)
 {
-    const struct model_config *c = &g->d->m->config;
+    const struct model_config *c = &g->d->config;
     struct generation *out = s->out;
 
     s->phase = SPEAK;
@@ -322,7 +322,7 @@ end_block(struct generator *g, struct seat *s, struct err *err)
         line_add(&s->main, first->token[k]);
     s->main.rng = rng_seed(s->job.key, WORDS);
     s->phase = SPEAK;
-    if (ends(&g->d->m->config, first->token[first->n - 1]))
+    if (ends(&g->d->config, first->token[first->n - 1]))
         finish(g, s);
     return OK;
 }

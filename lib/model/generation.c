@@ -15,11 +15,11 @@ block_tokens(const struct generate_options *o)
 }
 
 size_t
-generate_room(const struct model *m, const struct generate_options *o)
+generate_room(const struct model_config *c, const struct generate_options *o)
 {
     size_t block = block_tokens(o);
 
-    return m->config.max_positions > block ? m->config.max_positions - block : 0;
+    return c->max_positions > block ? c->max_positions - block : 0;
 }
 
 const struct block_way *

@@ -97,6 +97,8 @@ const struct weight *weights_find(const struct weights *w, const char *name);
 /* One that must be there, of floats, and of that shape (cols 0: a vector of rows): DATA. */
 enum status weights_get(
     const struct weight **out, const struct weights *w, const char *name, size_t rows, size_t cols, struct err *err);
+/* Its pages may go from memory until they are touched again. */
+void weight_drop(const struct weight *t);
 /* DATA if one of t's numbers is not finite. */
 enum status weights_check(const struct weights *w, const struct weight *t, struct err *err);
 /* One by weights_get as rows * cols float32 into out, by all threads: DATA, too, for a number that is not finite. */
@@ -489,16 +491,22 @@ enum status weights_checksums(char (*each)[CHECKSUM], char all[CHECKSUM], const 
 enum status selfsim_measure(double *difference, double *correlation, const struct selfsim_target *t,
     const struct weights *w, const struct model_config *c, struct err *err);
 
-/* ---- decoding (decode.c, prefix.c, prefill.c, attend.c) ----
+/* ---- decoding (decoder.c, decode.c, cache.c, prefix.c, prefill.c, attend.c) ----
  *
- * A decoder is a model made ready: it borrows the model, whose weights must not change. The keys and values of a prompt
- * are a cache; those of what is generated after it a tail, of which many may share one cache. Nothing computed for one
- * sequence depends on the others of a batch or on the number of threads. */
+ * A decoder is a model made ready: it borrows the model or the mapped weights, which must not change. The keys and
+ * values of a prompt are a cache; those of what is generated after it a tail, of which many may share one cache.
+ * Nothing computed for one sequence depends on the others of a batch or on the number of threads. */
 struct decoder;
 struct cache;
 struct tail;
-/* Packs the matrices as packing says: 4, 2 or 1.125 bytes a parameter besides m's own. SYSTEM. */
+/*
+ * Packs the matrices as packing says: 4, 2 or 1.125 bytes a parameter; PACK_F32 keeps what a file has as bfloat16 as
+ * PACK_WIDE. decoder_open packs from the files of a folder, which must stay open. SYSTEM; DATA for a tensor that is
+ * missing, of another shape, or has a number that is not finite.
+ */
 enum status decoder_new(struct decoder **out, const struct model *m, enum packing packing, struct err *err);
+enum status decoder_open(
+    struct decoder **out, const struct model_config *c, const struct weights *w, enum packing packing, struct err *err);
 void decoder_free(struct decoder *d);
 /* Room for capacity tokens. */
 enum status cache_new(struct cache **out, const struct decoder *d, size_t capacity, struct err *err);
@@ -626,7 +634,7 @@ struct request {
 };
 /* The longest prompt behind which there is room for a block (for one token without a grammar); 0 if there is none at
  * all. */
-size_t generate_room(const struct model *m, const struct generate_options *o);
+size_t generate_room(const struct model_config *c, const struct generate_options *o);
 /* The ids of a record as a prompt: *n of them in *ids, at least 1 and at most room, each below V; the caller frees
  * *ids, also on failure. DATA, SYSTEM. */
 enum status prompt_ids(
@@ -655,5 +663,31 @@ enum status generator_pass(struct generator *g, struct err *err);
 /* The whole of it for n requests. out is filled, or all of it freed on failure. */
 enum status generate(struct generation *out, struct decoder *d, const struct request *requests, size_t n,
     const struct generate_options *o, struct err *err);
+
+/* ---- the tracks of a catalogue (tracks.c), and answers as records (answer.c) ---- */
+
+struct bpe;          /* text/text.h */
+struct music_tokens; /* the same */
+/* Item records and their tuples of the model's tokens. NOINPUT, SYSTEM; DATA where there is no track, or one has a code
+ * without a token. */
+struct tracks;
+enum status tracks_load(struct tracks **out, const char *path, const struct music_tokens *music, struct err *err);
+void tracks_free(struct tracks *t);
+/* Lives as long as t; NULL without t. */
+const struct trie *tracks_trie(const struct tracks *t);
+/* The tuples, *n of them, of the tracks that are in the history of a record; the caller frees *tuples, also on failure.
+ * DATA, SYSTEM. */
+enum status tracks_history(
+    uint32_t **tuples, size_t *n, const struct tracks *t, const msgpack_object *map, struct err *err);
+
+/* How a generation becomes a record. */
+struct answer {
+    const struct bpe *bpe;            /* NULL: the words are ids alone */
+    const struct music_tokens *music; /* what the candidates' tokens mean */
+    bool constrained, words;          /* whether a trie was searched, and whether words were asked for */
+};
+/* Writes the generation record of x, with what it carries of its prompt's. DATA as rec_end; IO, SYSTEM. */
+enum status answer_put(struct rec_writer *w, const msgpack_object *prompt, const struct generation *x,
+    const struct answer *a, struct err *err);
 
 #endif

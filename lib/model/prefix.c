@@ -29,7 +29,7 @@ ids_common(const int32_t *a, size_t n, const int32_t *b, size_t m)
 static size_t
 cache_floats(const struct cache *a, const struct decoder *d)
 {
-    const struct model_config *c = &d->m->config;
+    const struct model_config *c = &d->config;
 
     return a->cap * c->L * c->G * (c->E + d->P);
 }

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "model/safetensors.h"
 
@@ -253,6 +255,17 @@ weights_get(
 {
     *out = weights_find(w, name);
     return check_weight(*out, rows, cols, err) == OK ? OK : err_context(err, "%s: tensor %s", w->path, name);
+}
+
+/* What is mapped comes back from the file. A page that it shares with a neighbour stays. */
+void
+weight_drop(const struct weight *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)t->p + page - 1) / page * page,
+              to = ((uintptr_t)t->p + t->bytes) / page * page;
+
+    if (t->file != NULL && from < to)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* A NaN or infinity in a weight would surface much later, as text without sense. */

@@ -77,6 +77,13 @@ void vec_exp(float *y, const float *x, size_t n);
 /* log of the sum of exp(x); -INFINITY if n is 0. NaN anywhere gives NaN. */
 double vec_logsumexp(const float *x, size_t n);
 
+/*
+ * For n rows of E floats, ld apart: s[p] = q k_p; and o (E) += the sum of s[p] v_p, in the order of p (dots.c). On the
+ * calling thread. A product's bits depend on its row alone.
+ */
+void vec_dots(float *s, const float *q, const float *k, size_t ld, size_t n, size_t E);
+void vec_sums(float *o, const float *s, const float *v, size_t ld, size_t n, size_t E);
+
 /* ---- matrix products (mat.c); row-major ---- */
 
 /*
@@ -144,25 +151,30 @@ bool mul16_fast(void);
 /* Whether all products since mul16_new succeeded; else SYSTEM. */
 enum status mul16_status(const struct mul16 *m, struct err *err);
 
-/* ---- products with a matrix that is used again and again (packed.c) ---- */
+/* ---- products with a matrix that is used again and again (pack.c, packed.c) ---- */
 
-/* How it is kept: 4, 2 and about 1.125 bytes a number. */
-enum packing { PACK_F32, PACK_BF16, PACK_Q8 };
+/*
+ * How it is kept: 4, 2, about 1.125 and 2 bytes a number. PACK_BF16 rounds what it is multiplied with, too; PACK_WIDE
+ * is for numbers that bfloat16 holds exactly, and gives the bits that PACK_F32 gives of them.
+ */
+enum packing { PACK_F32, PACK_BF16, PACK_Q8, PACK_WIDE };
 /* W (N,K) in a layout of its own, in memory that is the caller's. */
 struct packed {
     enum packing kind;
     size_t N, K, stride;
-    const unsigned char *p;
+    unsigned char *p;
 };
-/* What it is made from, row-major: float32, or bfloat16 where f is NULL. */
+/* Rows of K numbers behind each other, aligned to nothing: bfloat16 if half, else float32. */
 struct packed_source {
-    const float *f;
-    const bf16 *h;
+    const void *p;
+    bool half;
 };
-/* The bytes that packed_make writes, a multiple of 64; false if no size_t can tell. */
+/* The bytes that it takes, a multiple of 64; false if no size_t can tell. */
 bool packed_size(size_t *bytes, enum packing kind, size_t N, size_t K);
-/* memory: aligned to 64 bytes; it must outlive out. */
-void packed_make(struct packed *out, void *memory, enum packing kind, struct packed_source W, size_t N, size_t K);
+/* memory: aligned to 64 bytes; it must outlive out, whose rows are still to be put in. */
+void packed_init(struct packed *out, void *memory, enum packing kind, size_t N, size_t K);
+/* Rows j … j + n - 1 become the n rows of W. False if a number is not finite: its product is then worth nothing. */
+bool packed_put(struct packed *out, size_t j, size_t n, struct packed_source W);
 /*
  * Y (M,N), ldy floats from row to row, = X (M,K) W^T. A row's bits do not depend on what shares its batch. scratch has
  * packed_scratch numbers; NULL will do where that is 0.

@@ -1,142 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Y = X W^T for a W that is used again and again: it is laid out once, in panels of PANEL of its rows, and kept as
- * float32, as bfloat16 or as eight-bit numbers.
+ * Y = X W^T for a W that is used again and again, laid out in panels (pack.c) and kept as float32, as bfloat16 or as
+ * eight-bit numbers.
  *
- * float32: for each k the PANEL numbers of a panel. bfloat16: for each pair of k the PANEL pairs, which is what one
- * instruction of AVX512_BF16 takes; X is rounded to bfloat16 too, and sums are float32. Eight bits: for every GROUP of
- * k and each row a float32 scale, the largest magnitude there over 127 (as Q8_0 of ggml), then for each k the PANEL
- * numbers; they are widened in registers, X stays float32.
+ * PACK_BF16 rounds X to bfloat16, too, and sums pairs in float32 as one instruction of AVX512_BF16 does. PACK_Q8 and
+ * PACK_WIDE widen the numbers of W in registers, X stays float32: the latter computes what PACK_F32 does of the same
+ * numbers, bit by bit, from half the memory.
  *
  * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block
  * of Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight),
  * eight rows come near the speed of the FMA units.
  */
-#include <math.h>
-
-#include "num/block.h"
-#include "num/num.h"
+#include "num/panel.h"
 
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
 
-#define GROUP 32 /* of k that share a scale */
-#define ALIGN 64
-
 typedef uint32_t uvec __attribute__((vector_size(VL * sizeof(uint32_t))));
 typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
 typedef int8_t bvec __attribute__((vector_size(VL)));
-
-/* ---- layout ---- */
-
-static size_t
-up(size_t n, size_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
-
-/* Bytes of a panel. */
-static size_t
-panel_bytes(enum packing kind, size_t K)
-{
-    switch (kind) {
-    case PACK_BF16:
-        return PANEL * up(K, 2) * sizeof(bf16);
-    case PACK_Q8:
-        return PANEL * (K + up(K, GROUP) / GROUP * sizeof(float));
-    default:
-        return PANEL * K * sizeof(float);
-    }
-}
-
-bool
-packed_size(size_t *bytes, enum packing kind, size_t N, size_t K)
-{
-    size_t panels = N / PANEL + (N % PANEL > 0);
-
-    /* No kind takes more than 8 bytes a number and its share of the rounding up. */
-    if (K > SIZE_MAX / 16 / PANEL || !size_mul(bytes, panels, up(panel_bytes(kind, K), ALIGN)))
-        return false;
-    return *bytes <= SIZE_MAX / 2;
-}
-
-/* Element (j, k) of W, 0 outside. */
-static float
-element(const struct packed_source *W, size_t j, size_t k, size_t N, size_t K)
-{
-    if (j >= N || k >= K)
-        return 0;
-    return W->f != NULL ? W->f[j * K + k] : bf16_widen(W->h[j * K + k]);
-}
-
-static void
-fill_f32(float *p, const struct packed_source *W, size_t j, size_t N, size_t K)
-{
-    for (size_t i = 0; i < PANEL; i++)
-        for (size_t k = 0; k < K; k++)
-            p[k * PANEL + i] = element(W, j + i, k, N, K);
-}
-
-static void
-fill_bf16(bf16 *p, const struct packed_source *W, size_t j, size_t N, size_t K)
-{
-    for (size_t i = 0; i < PANEL; i++)
-        for (size_t k = 0; k < up(K, 2); k++)
-            p[(k / 2 * PANEL + i) * 2 + k % 2] = bf16_round(element(W, j + i, k, N, K));
-}
-
-/* One row's numbers k … k + n - 1 of a group: its scale and they, PANEL apart. */
-static void
-quantise(float *scale, int8_t *q, const struct packed_source *W, size_t j, size_t k, size_t n, size_t N, size_t K)
-{
-    const float round = 12582912.0F; /* 1.5 * 2^23: adding it rounds to the nearest integer, ties to even */
-    float x[GROUP], most = 0, inverse;
-
-    for (size_t i = 0; i < n; i++) {
-        x[i] = element(W, j, k + i, N, K);
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    }
-    *scale = most / 127;
-    inverse = most > 0 ? 127 / most : 0;
-    for (size_t i = 0; i < n; i++)
-        q[i * PANEL] = (int8_t)(x[i] * inverse + round - round);
-}
-
-static void
-fill_q8(unsigned char *p, const struct packed_source *W, size_t j, size_t N, size_t K)
-{
-    for (size_t k = 0; k < K; k += GROUP) {
-        size_t n = K - k < GROUP ? K - k : GROUP;
-
-        for (size_t i = 0; i < PANEL; i++) {
-            float scale;
-
-            quantise(&scale, (int8_t *)(p + PANEL * sizeof scale) + i, W, j + i, k, n, N, K);
-            memcpy(p + i * sizeof scale, &scale, sizeof scale);
-        }
-        p += PANEL * (sizeof(float) + n);
-    }
-}
-
-void
-packed_make(struct packed *out, void *memory, enum packing kind, struct packed_source W, size_t N, size_t K)
-{
-    size_t stride = up(panel_bytes(kind, K), ALIGN);
-
-    *out = (struct packed){.kind = kind, .N = N, .K = K, .stride = stride, .p = memory};
-#pragma omp parallel for schedule(static) num_threads(num_threads_for(N *K))
-    for (size_t j = 0; j < N; j += PANEL) {
-        unsigned char *p = (unsigned char *)memory + j / PANEL * stride;
-
-        if (kind == PACK_BF16)
-            fill_bf16((bf16 *)(void *)p, &W, j, N, K);
-        else if (kind == PACK_Q8)
-            fill_q8(p, &W, j, N, K);
-        else
-            fill_f32((float *)(void *)p, &W, j, N, K);
-    }
-}
 
 /* ---- blocks: m (a constant) rows times one panel, of whose columns n count ---- */
 
@@ -186,7 +69,7 @@ INLINE void
 block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t n, size_t K)
 {
     vec acc[RM][RV] = {{{0}}};
-    size_t ldx = up(K, 2);
+    size_t ldx = round_up(K, 2);
 
     for (size_t k = 0; k < K; k += 2) {
         uvec w[RV];
@@ -200,6 +83,41 @@ block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t 
             for (size_t j = 0; j < RV; j++)
                 acc[i][j] = pair_product(acc[i][j], w[j], x);
         }
+    }
+    store(Y, acc, m, n, ldy);
+}
+
+/* acc[i][j] += x[i] w[j] of one k, x ldx apart. */
+INLINE void
+add_products(vec acc[RM][RV], const float *x, size_t ldx, const uvec bits[RV], size_t m)
+{
+    vec w[RV];
+
+    memcpy(w, bits, sizeof w);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < RV; j++)
+            acc[i][j] += x[i * ldx] * w[j];
+}
+
+/* bfloat16 widened: a pair's first number is the lower half of its word. */
+INLINE void
+block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t n, size_t K)
+{
+    vec acc[RM][RV] = {{{0}}};
+
+    for (size_t k = 0; k < K; k += 2) {
+        uvec w[RV], part[RV];
+
+        for (size_t j = 0; j < RV; j++) {
+            memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
+            part[j] = w[j] << 16;
+        }
+        add_products(acc, X + k, K, part, m);
+        if (k + 1 == K)
+            break;
+        for (size_t j = 0; j < RV; j++)
+            part[j] = w[j] & 0xffff0000U;
+        add_products(acc, X + k + 1, K, part, m);
     }
     store(Y, acc, m, n, ldy);
 }
@@ -271,7 +189,13 @@ rows_f32(float *Y, size_t ldy, const float *X, const float *p, size_t from, size
 static void
 rows_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t from, size_t to, size_t n, size_t K)
 {
-    ROWS(block_bf16, X, up(K, 2), p);
+    ROWS(block_bf16, X, round_up(K, 2), p);
+}
+
+static void
+rows_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t from, size_t to, size_t n, size_t K)
+{
+    ROWS(block_wide, X, K, p);
 }
 
 /* Of an eight-bit block twice as much is in registers. */
@@ -287,7 +211,7 @@ rows_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t fro
 size_t
 packed_scratch(const struct packed *P, size_t M)
 {
-    return P->kind == PACK_BF16 ? M * up(P->K, 2) : 0;
+    return P->kind == PACK_BF16 ? M * round_up(P->K, 2) : 0;
 }
 
 /* X as rows of whole pairs. */
@@ -296,9 +220,9 @@ round_rows(bf16 *half, const float *X, size_t M, size_t K)
 {
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(M *K))
     for (size_t i = 0; i < M; i++) {
-        bf16_pack(half + i * up(K, 2), X + i * K, K);
+        bf16_pack(half + i * round_up(K, 2), X + i * K, K);
         if (K % 2 > 0)
-            half[(i + 1) * up(K, 2) - 1] = 0;
+            half[(i + 1) * round_up(K, 2) - 1] = 0;
     }
 }
 
@@ -320,6 +244,8 @@ packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t
                 rows_bf16(Y + j, ldy, scratch, p, from, to, n, K);
             else if (P->kind == PACK_Q8)
                 rows_q8(Y + j, ldy, X, p, from, to, n, K);
+            else if (P->kind == PACK_WIDE)
+                rows_wide(Y + j, ldy, X, p, from, to, n, K);
             else
                 rows_f32(Y + j, ldy, X, p, from, to, n, K);
         }

@@ -402,9 +402,9 @@ main(void)
     decide();
     draw();
     o = options();
-    CHECK(generate_room(model, &o) == 64 - 5, "a prompt must leave room for a block");
+    CHECK(generate_room(&model->config, &o) == 64 - 5, "a prompt must leave room for a block");
     o.grammar = NULL;
-    CHECK(generate_room(model, &o) == 64, "text needs none");
+    CHECK(generate_room(&model->config, &o) == 64, "text needs none");
     decoder_free(decoder);
     model_free(model);
     return unit_done();

@@ -13,42 +13,7 @@
 
 #include "unit.h"
 
-static float *
-random_floats(struct rng *r, size_t n)
-{
-    float *x = malloc((n + 1) * sizeof *x);
-
-    for (size_t i = 0; x != NULL && i < n; i++)
-        x[i] = (float)rng_normal(r);
-    return x;
-}
-
-/* Element (i, j) of op(X). */
-static double
-at(const float *x, size_t ld, bool t, size_t i, size_t j)
-{
-    return (double)(t ? x[j * ld + i] : x[i * ld + j]);
-}
-
-/* The largest |C - reference| over sqrt(K). */
-static double
-worst(const float *C, const float *C0, const float *A, bool ta, const float *B, bool tb, size_t M, size_t N, size_t K,
-    double alpha, double beta)
-{
-    double most = 0;
-
-    for (size_t i = 0; i < M; i++)
-        for (size_t j = 0; j < N; j++) {
-            double want = beta * (double)C0[i * N + j], d;
-
-            for (size_t k = 0; k < K; k++)
-                want += alpha * at(A, ta ? M : K, ta, i, k) * at(B, tb ? K : N, tb, k, j);
-            d = fabs((double)C[i * N + j] - want) / sqrt((double)K + 1);
-            if (!(d <= most))
-                most = d;
-        }
-    return most;
-}
+#include "floats.h"
 
 static void
 check_mul(struct rng *r, size_t M, size_t N, size_t K, bool ta, bool tb)
@@ -95,17 +60,6 @@ check_rows(struct rng *r, size_t M, size_t N, size_t K)
     free(Y1);
     free(Y4);
     free(y);
-}
-
-/* Rounded to bfloat16 and back, so that the plain product of floats is the reference. */
-static bf16 *
-half_floats(float *x, size_t n)
-{
-    bf16 *h = malloc((n + 1) * sizeof *h);
-
-    bf16_pack(h, x, n);
-    bf16_unpack(x, h, n);
-    return h;
 }
 
 static void
@@ -182,83 +136,6 @@ test_products(void)
             check_mul(&r, size[i][0], size[i][1], size[i][2], t & 1, t & 2);
     for (size_t i = 0; i < sizeof size / sizeof *size; i++)
         check_rows(&r, size[i][0], size[i][1], size[i][2]);
-}
-
-/* What eight bits leave of W: of 32 numbers of a row the largest magnitude is 127. */
-static void
-quantise(float *W, size_t N, size_t K)
-{
-    for (size_t j = 0; j < N; j++)
-        for (size_t k = 0; k < K; k += 32) {
-            size_t n = K - k < 32 ? K - k : 32;
-            float *w = W + j * K + k, most = 0;
-
-            for (size_t i = 0; i < n; i++)
-                most = fabsf(w[i]) > most ? fabsf(w[i]) : most;
-            for (size_t i = 0; i < n && most > 0; i++)
-                w[i] = rintf(w[i] * (127 / most)) * (most / 127);
-        }
-}
-
-/* Against the plain product of what the packing leaves of W, and of X where that is rounded too. */
-static void
-check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
-{
-    static const char *const name[] = {"float32", "bfloat16", "eight bits"};
-    float *X = random_floats(r, M * K), *W = random_floats(r, N * K), *y = random_floats(r, N);
-    float *Y1 = random_floats(r, M * (N + 3)), *Y4 = random_floats(r, M * (N + 3)), *Y = random_floats(r, M * N);
-    bf16 *scratch = malloc((M * (K + 1) + 1) * sizeof *scratch), *h = NULL;
-    bool alone = true, same = true;
-    struct packed P;
-    size_t bytes;
-    void *memory;
-
-    CHECK(packed_size(&bytes, kind, N, K) && bytes % 64 == 0, "packed_size");
-    memory = aligned_alloc(64, bytes);
-    num_init(4);
-    packed_make(&P, memory, kind, (struct packed_source){W, NULL}, N, K);
-    packed_rows(Y4, N + 3, X, &P, M, scratch);
-    if (kind == PACK_BF16) {
-        h = half_floats(W, N * K);
-        packed_make(&P, memory, kind, (struct packed_source){NULL, h}, N, K);
-        free(half_floats(X, M * K));
-    } else if (kind == PACK_Q8)
-        quantise(W, N, K);
-    num_init(1);
-    packed_rows(Y1, N + 3, X, &P, M, scratch);
-    for (size_t i = 0; i < M; i++) {
-        packed_rows(y, N, X + i * K, &P, 1, scratch);
-        alone = alone && memcmp(y, Y1 + i * (N + 3), N * sizeof *y) == 0;
-        same = same && memcmp(Y4 + i * (N + 3), Y1 + i * (N + 3), N * sizeof *y) == 0;
-        memcpy(Y + i * N, y, N * sizeof *y);
-    }
-    CHECK(worst(Y, Y, X, false, W, true, M, N, K, 1, 0) <= 1e-5, "packed %s %zux%zux%zu is the product", name[kind], M,
-        N, K);
-    CHECK(same, "packed %s %zux%zux%zu: same bits for 1 and 4 threads, from either source", name[kind], M, N, K);
-    CHECK(alone, "packed %s %zux%zux%zu: a row alone has the bits it has in company", name[kind], M, N, K);
-    free(X);
-    free(W);
-    free(y);
-    free(Y);
-    free(Y1);
-    free(Y4);
-    free(h);
-    free(scratch);
-    free(memory);
-}
-
-static void
-test_packed(void)
-{
-    static const size_t size[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {130, 257, 19}, {1, 2000, 129}, {7, 1500, 66}};
-    struct rng r = rng_seed(7, 3);
-    size_t bytes;
-
-    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
-        for (int kind = PACK_F32; kind <= PACK_Q8; kind++)
-            check_packed(&r, (enum packing)kind, size[i][0], size[i][1], size[i][2]);
-    CHECK(!packed_size(&bytes, PACK_F32, SIZE_MAX / 4, 64) && !packed_size(&bytes, PACK_Q8, 64, SIZE_MAX / 2),
-        "a packed size that overflows is refused");
 }
 
 static void
@@ -350,7 +227,6 @@ main(void)
     CHECK(strncmp(num_about(), "OpenBLAS 0.", 11) == 0, "num_about: %s", num_about());
     test_products();
     test_half();
-    test_packed();
     num_init(2);
     test_hash();
     test_rng();
