@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/model.h"
+#include "model/generate.h"
 #include "text/text.h"
 
 struct options {

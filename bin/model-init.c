@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "model/model.h"
+#include "music/music.h"
 #include "text/text.h"
 
 #define COVARIANCE 1e-5 /* Hewitt's factor */

@@ -5,7 +5,7 @@
 #ifndef ADAM_H
 #define ADAM_H
 
-#include "model/model.h"
+#include "model/train.h"
 
 /* Pieces of the block of parameters: n numbers from at on, with weight decay or without. */
 struct span {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A generation as a record: its candidates' tokens as codes, its words as text. */
-#include "model/model.h"
+#include "model/generate.h"
 #include "text/text.h"
 
 static void

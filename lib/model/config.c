@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/model.h"
 #include "model/safetensors.h"
 
 #define CONFIG_MAX_BYTES ((size_t)1 << 20)

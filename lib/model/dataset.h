@@ -5,7 +5,7 @@
 #ifndef DATASET_H
 #define DATASET_H
 
-#include "model/model.h"
+#include "model/train.h"
 
 struct example {
     uint32_t id, source; /* of dataset.names */

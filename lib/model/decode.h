@@ -3,7 +3,7 @@
 #ifndef DECODE_H
 #define DECODE_H
 
-#include "model/model.h"
+#include "model/generate.h"
 
 /* Keys and values of a prompt: keys transposed, (L, G, E, cap), values (L, G, cap, P), P being E in whole vectors. */
 struct cache {

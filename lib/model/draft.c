@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "model/model.h"
+#include "model/weights.h"
 
 static enum status
 path_of(struct buf *out, const struct draft *d, const char *name, struct err *err)

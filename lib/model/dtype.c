@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "model/model.h"
+#include "model/weights.h"
 
 #define BLOCK ((size_t)4096) /* numbers after which it is looked whether one was not finite */
 #define F32_EXPONENT 0x7F800000U

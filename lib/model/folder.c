@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "model/model.h"
+#include "model/weights.h"
 
 /* What transformers reads besides configuration and weights, and what a licence asks to hand on. */
 const char *const folder_files[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",

@@ -3,7 +3,7 @@
 #ifndef GRAMMAR_H
 #define GRAMMAR_H
 
-#include "model/model.h"
+#include "model/generate.h"
 
 /* Which tokens are allowed where: each (V), 1 or 0. */
 struct masks {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/train.h"
 #include "model/sha256.h"
 
 _Static_assert(CHECKSUM == SHA256_HEX, "a checksum is the digest's text");

@@ -2,7 +2,7 @@
 /* Prompts as records have them. */
 #include <stdlib.h>
 
-#include "model/model.h"
+#include "model/generate.h"
 
 enum status
 prompt_ids(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* result - the folder that a run leaves: what is known of it before the work, and the model behind it. */
-#include "model/model.h"
+#include "model/train.h"
 
 /* The files of a model folder that are neither its weights nor its config.json. */
 static enum status

@@ -6,7 +6,7 @@
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 
-#include "model/model.h"
+#include "model/weights.h"
 
 struct safetensors;
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/model.h"
 #include "model/safetensors.h"
 
 #define CONFIG_MAX ((size_t)1 << 20)

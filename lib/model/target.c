@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/train.h"
 
 /* Cosines between centroids: they are scaled to length 1, then a matrix times itself. */
 static enum status

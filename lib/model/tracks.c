@@ -2,7 +2,7 @@
 /* The tracks of item records as tuples of a model's tokens: what --constrain of gen searches. */
 #include <stdlib.h>
 
-#include "model/model.h"
+#include "model/generate.h"
 #include "text/text.h"
 
 struct tracks {

@@ -3,7 +3,7 @@
 #ifndef TRIE_H
 #define TRIE_H
 
-#include "model/model.h"
+#include "model/generate.h"
 
 /*
  * A node is an edge and what lies behind it: tokens from … to - 1 of a tuple, then <end_of_music> if it has no

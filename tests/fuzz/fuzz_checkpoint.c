@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "model/model.h"
 #include "model/safetensors.h"
 
 static const char *

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "model/model.h"
+#include "model/weights.h"
 
 static char folder[] = "/tmp/unit.XXXXXX";
 

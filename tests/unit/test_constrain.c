@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/generate.h"
 #include "unit.h"
 
 enum { K = 12, SLOTS = 3, FIRST = 20, BEGIN = FIRST + SLOTS * K, FINAL = BEGIN + 1, V = FINAL + 1, EOS = 1 };

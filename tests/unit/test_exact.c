@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/generate.h"
 #include "model/transformer.h"
 #include "ref_llama.h"
 #include "unit.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/generate.h"
 
 enum { TINY_V = 40, TINY_K = 4, TINY_SLOTS = 3, TINY_FIRST = 26, TINY_START = 38, TINY_END = 39, TINY_EOS = 1 };
 
