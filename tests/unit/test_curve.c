@@ -11,7 +11,14 @@
 #include "ref_train.h"
 #include "unit.h"
 
-enum { EXAMPLES = 48, LENGTH = 60, STEPS = 20, BATCH = 9, MICRO = 100, TARGETS = 2 };
+enum {
+    EXAMPLES = 48,
+    LENGTH = 60,
+    STEPS = 20,
+    BATCH = 9,
+    MICRO = 100 /* tokens: a step is several passes */,
+    TARGETS = 2
+};
 
 struct setting {
     const char *name;
@@ -20,7 +27,9 @@ struct setting {
 };
 
 #define ROPE .rope_scaled = true, .rope_factor = 8, .rope_low = 1, .rope_high = 4, .rope_original = 32
-#define EACH .seed = 5, .steps = STEPS, .batch = BATCH, .mix = 0.5, .beta1 = 0.9, .beta2 = 0.95, .valid_every = 5
+#define EACH \
+    .seed = 5, .steps = STEPS, .batch = BATCH, .micro_tokens = MICRO, .shares = 3, .mix = 0.5, .beta1 = 0.9, \
+    .beta2 = 0.95, .valid_every = 5
 
 static const struct setting settings[] = {
     {"a tied head",
@@ -264,7 +273,6 @@ test_setting(const struct setting *s)
     CHECK(fine && m->params->count == r.n, "%s: data and %zu parameters", s->name, r.n);
     make_weights(&r, m->params);
     CHECK(sft_new(&t, m, d, &s->o, targets, TARGETS, NULL) == OK, "%s: a run", s->name);
-    t->micro = MICRO; /* of so few tokens that a step is several passes */
     check_curve(t, &r, s);
     sft_free(t);
     dataset_free(d);
