@@ -145,7 +145,7 @@ quantise(float *scale, int8_t *q, const float x[GROUP], size_t n)
     *scale = most / 127;
     inverse = most > 0 && top < EXPONENT ? 127 / most : 0;
     for (size_t i = 0; i < GROUP; i++)
-        near[i] = (int8_t)(x[i] * inverse + round - round);
+        near[i] = (int8_t)(__builtin_fmaf(x[i], inverse, round) - round); /* one rounding, whoever compiles it */
     for (size_t i = 0; i < n; i++)
         q[i * PANEL] = near[i];
     return (uint32_t)(top >= EXPONENT);
