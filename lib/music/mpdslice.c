@@ -150,7 +150,8 @@ enum status
 mpdslice_begin(struct buf *out, uint64_t first, uint64_t last, struct err *err)
 {
     return buf_printf(out, err,
-        "{\n    \"info\": {\n        \"generated_on\": \"2017-12-03 08:41:42.057563\", \n        \"slice\": \"%llu-%llu\""
+        "{\n    \"info\": {\n        \"generated_on\": \"2017-12-03 08:41:42.057563\", \n        \"slice\": "
+        "\"%llu-%llu\""
         ", \n        \"version\": \"v1\"\n    }, \n    \"playlists\": [\n",
         (unsigned long long)first, (unsigned long long)last);
 }

@@ -352,8 +352,8 @@ mpdsynth_run(struct mpdsynth_counts *count, const struct mpdsynth_options *o, co
         r.st = err_memory(err);
     } else {
         for (size_t g = 0; g < groups; g++)
-            add_direction(r.direction + g * o->dim, o->dim, r.world,
-                g < o->genres ? GENRE_DIRECTION : MOOD_DIRECTION, g, g < o->genres ? 1.0F : 0.7F);
+            add_direction(r.direction + g * o->dim, o->dim, r.world, g < o->genres ? GENRE_DIRECTION : MOOD_DIRECTION,
+                g, g < o->genres ? 1.0F : 0.7F);
         make_slices(&r, progress, arg);
         if (r.st == OK)
             make_tracks(&r);

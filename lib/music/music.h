@@ -279,12 +279,12 @@ struct str mpd_track_id(struct str uri);
 
 struct mpdsynth_options {
     uint64_t seed;
-    uint64_t first, n;           /* pids first … first + n - 1, in files of SLICE_PLAYLISTS */
-    size_t tracks;               /* of the catalogue that they are drawn from, WORLD_TRACKS_MIN … WORLD_TRACKS_MAX */
-    size_t genres, moods;        /* 1 … WORLD_GENRES, 1 … WORLD_MOODS */
-    size_t lyrics;               /* words of a track's, about; 0 for none */
-    size_t dim;                  /* of audio-like vectors, at least 1 */
-    const char *dir;             /* of mpd.slice.A-B.json; NULL for one after another to json */
+    uint64_t first, n;    /* pids first … first + n - 1, in files of SLICE_PLAYLISTS */
+    size_t tracks;        /* of the catalogue that they are drawn from, WORLD_TRACKS_MIN … WORLD_TRACKS_MAX */
+    size_t genres, moods; /* 1 … WORLD_GENRES, 1 … WORLD_MOODS */
+    size_t lyrics;        /* words of a track's, about; 0 for none */
+    size_t dim;           /* of audio-like vectors, at least 1 */
+    const char *dir;      /* of mpd.slice.A-B.json; NULL for one after another to json */
 };
 #define SLICE_PLAYLISTS 1000
 /* Where it goes; all borrowed, and NULL where it is not wanted (json: where there is a dir). */

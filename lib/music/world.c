@@ -17,8 +17,8 @@
 #include "num/num.h"
 #include "world.h"
 
-#define SHAPE 1.35            /* Zipf's s */
-#define SHIFT (700.0 / 4e6)   /* Mandelbrot's q, as a share of the catalogue */
+#define SHAPE 1.6             /* Zipf's s */
+#define SHIFT (1000.0 / 4e6)  /* Mandelbrot's q, as a share of the catalogue */
 #define TRACKS_PER_ARTIST 7.6 /* 295,860 artists in the dataset */
 #define ARTIST_SHAPE 0.9      /* of the number of tracks that an artist has */
 #define PER_ALBUM 5           /* tracks, about */
@@ -280,5 +280,5 @@ world_draw_of_artist(const struct world *w, uint32_t artist, struct rng *r)
     uint32_t first = w->first_of[artist], n = w->first_of[artist + 1] - first;
     double u = rng_unit(r);
 
-    return w->of_artist[first + (uint32_t)(u * u * u * n)];
+    return w->of_artist[first + (uint32_t)(u * u * u * u * u * n)];
 }

@@ -26,10 +26,10 @@ struct world {
     uint32_t first_artist[WORLD_GENRES + 1]; /* likewise */
     double genre_up_to[WORLD_GENRES];        /* running sum of the shares of genres */
     double mood_up_to[WORLD_GENRES][WORLD_MOODS];
-    uint32_t *artist;     /* (tracks) */
-    uint32_t *of_artist;  /* (tracks) by artist, each artist's most popular first */
-    uint32_t *first_of;   /* (artists + 1) into of_artist */
-    unsigned char *mood;  /* (tracks) */
+    uint32_t *artist;       /* (tracks) */
+    uint32_t *of_artist;    /* (tracks) by artist, each artist's most popular first */
+    uint32_t *first_of;     /* (artists + 1) into of_artist */
+    unsigned char *mood;    /* (tracks) */
     char pair[62 * 62 * 2]; /* two characters of an id */
 };
 

@@ -55,9 +55,9 @@ static const char *const mood_list[WORLD_MOODS][6] = {
 };
 static const char *const plain_list[] = {"my playlist", "favorites", "new", "car", "jams", "music", "2017", "2016",
     "june", "throwback", "bops", "road trip", "starred", "songs i like", "shower", "work", "october", "oldies", "mix",
-    "july", "random", "good", "beach", "drive", "country roads", "senior year", "school", "everything", "camp", "spring",
-    "all", "music!", "dad", "mom", "faves", "the mix", "clean", "vibe", "weekend", "hits", "fall 2016", "cruise",
-    "M\xc3\xbasica", "caf\xc3\xa9", "\xe2\x99\xab", "fin de a\xc3\xb1o", "\xed\x95\x9c\xea\xb5\xad"};
+    "july", "random", "good", "beach", "drive", "country roads", "senior year", "school", "everything", "camp",
+    "spring", "all", "music!", "dad", "mom", "faves", "the mix", "clean", "vibe", "weekend", "hits", "fall 2016",
+    "cruise", "M\xc3\xbasica", "caf\xc3\xa9", "\xe2\x99\xab", "fin de a\xc3\xb1o", "\xed\x95\x9c\xea\xb5\xad"};
 static const char *const emoji[] = {"\xf0\x9f\x8e\xb6", "\xf0\x9f\x94\xa5", "\xe2\x98\x80\xef\xb8\x8f",
     "\xe2\x9d\xa4\xef\xb8\x8f", "\xf0\x9f\x8e\xb8", "\xf0\x9f\x8c\x99", "\xf0\x9f\x98\xb4", "\xf0\x9f\x92\x94"};
 
