@@ -96,8 +96,14 @@ main(int argc, char **argv)
     struct options o;
     struct stage *s = stage_start(argc, argv, &program, &o);
     uint64_t limit = stage_limit(s), n = (uint64_t)o.playlists < limit ? (uint64_t)o.playlists : limit;
-    struct mpdsynth_options how = {.seed = stage_seed(s), .first = (uint64_t)o.first, .n = n, .tracks = (size_t)o.catalogue,
-        .genres = (size_t)o.genres, .moods = (size_t)o.moods, .lyrics = (size_t)o.lyrics, .dim = (size_t)o.dim,
+    struct mpdsynth_options how = {.seed = stage_seed(s),
+        .first = (uint64_t)o.first,
+        .n = n,
+        .tracks = (size_t)o.catalogue,
+        .genres = (size_t)o.genres,
+        .moods = (size_t)o.moods,
+        .lyrics = (size_t)o.lyrics,
+        .dim = (size_t)o.dim,
         .dir = o.dir};
     struct mpdsynth_out out = {.json = o.dir == NULL ? stage_out(s) : NULL};
     struct mpdsynth_counts count;
