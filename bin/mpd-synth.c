@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "music/music.h"
+#include "num/num.h"
 
 struct options {
     const char *audio, *dir, *tracks, *truth;
@@ -53,6 +54,18 @@ must_be_folder(const char *dir)
     }
     if (!S_ISDIR(sb.st_mode)) {
         (void)err_set(&err, NOCREATE, "%s: not a folder", dir);
+        cli_die(&err);
+    }
+}
+
+static void
+must_be_alone(struct stage *s)
+{
+    char **path;
+    struct err err;
+
+    if (stage_operands(&path, s) > 0) {
+        (void)err_set(&err, USAGE, "%s: it reads nothing; usage: mpd-synth [options] (try --help)", path[0]);
         cli_die(&err);
     }
 }
@@ -111,6 +124,7 @@ main(int argc, char **argv)
     struct err err;
 
     num_init(stage_threads(s));
+    must_be_alone(s);
     if (o.dir != NULL)
         must_be_folder(o.dir);
     out.tracks = create(o.tracks);
