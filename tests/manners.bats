@@ -81,7 +81,7 @@ each() {
     {
         awk '{print $2}' <<<"$commands"
         # without a main output (two), from options alone, and into a folder: see their own tests
-        printf '%s\n' mpcheck mpsplit score model-init model-info model-export
+        printf '%s\n' mpcheck mpsplit score mpd-synth model-init model-info model-export
     } | sort >here
     (cd "$ROOT/bin" && basename -s .c ./*.c | sort) >there
     same here there

@@ -5,7 +5,7 @@
 load helper
 
 @test "mpcheck: there is a schema for each type, and good records of it pass, canonical ones at that" {
-    types=(centroid codebook dialog embedding example frame generation info item joined log metric playlist prompt ranking reject track)
+    types=(centroid codebook dialog embedding example frame generation info item joined log metric playlist prompt ranking reject track truth)
     [ "$(cd "$ROOT/schemas" && ls -- *.json)" = "$(printf '%s.schema.json\n' "${types[@]}")" ]
     for t in "${types[@]}"; do
         mk "$t.mp" <"$ROOT/tests/records/$t.json"

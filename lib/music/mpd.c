@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpdlist.h"
 #include "mpdscan.h"
 
 struct mpd {
@@ -25,21 +26,12 @@ struct mpd {
     void *arg;
     struct mpd_counts count;
     struct mpdscan scan;
-    bool walking; /* within the playlists of the scan's document */
-    bool ranged;  /* lo and hi are what the document says of its pids, or the file's name */
+    struct mpd_list list; /* the playlist at hand */
+    bool walking;         /* within the playlists of the scan's document */
+    bool ranged;          /* lo and hi are what the document says of its pids, or the file's name */
     uint64_t lo, hi;
     uint64_t number;   /* playlists of the file so far */
     uint64_t document; /* of them, those of earlier documents */
-};
-
-/* What a playlist says, once its types are known to be right. Zero length or negative where it is missing. */
-struct playlist {
-    struct json root, tracks;
-    char id[24];
-    uint64_t pid;
-    bool has_name, has_description, has_collaborative, has_modified, collaborative;
-    struct str name, description;
-    int64_t modified_at, followers, holdouts, samples, n_tracks, n_albums, n_artists;
 };
 
 enum status
@@ -72,6 +64,7 @@ mpd_free(struct mpd *m)
     json_parser_free(m->parser);
     ids_free(m->seen);
     buf_free(&m->scan.buf);
+    mpdlist_free(&m->list);
     free(m);
 }
 
@@ -163,7 +156,7 @@ check_range(struct mpd *m)
 }
 
 static void
-check_count(struct mpd *m, const struct playlist *p, const char *key, int64_t claim, uint64_t there)
+check_count(struct mpd *m, const struct mpd_list *p, const char *key, int64_t claim, uint64_t there)
 {
     if (claim < 0 || (uint64_t)claim == there)
         return;
@@ -171,36 +164,18 @@ check_count(struct mpd *m, const struct playlist *p, const char *key, int64_t cl
     warn(m, "playlist %s: %s says %lld, there are %llu", p->id, key, (long long)claim, (unsigned long long)there);
 }
 
-/* How many distinct strings the entries have under key. */
-static enum status
-count_distinct(uint64_t *n, const struct playlist *p, const char *key, struct err *err)
-{
-    struct ids *ids = NULL;
-    enum status st = ids_new(&ids, err);
-
-    for (struct json_iter it = json_iter(p->tracks); st == OK && json_next(&it);) {
-        struct json uri;
-        uint32_t index;
-        if (json_get(&uri, it.value, key) && json_type(uri) == JSON_STRING)
-            st = ids_add(&index, ids, json_str(uri), err);
-    }
-    *n = st == OK ? ids_count(ids) : 0;
-    ids_free(ids);
-    return st;
-}
-
 /* In the challenge set part of the tracks are held out: num_tracks counts them, the other counts cannot be checked. */
 static enum status
-check_claims(struct mpd *m, const struct playlist *p, struct err *err)
+check_claims(struct mpd *m, struct mpd_list *p, struct err *err)
 {
-    uint64_t n = json_size(p->tracks), held = p->holdouts > 0 ? (uint64_t)p->holdouts : 0, there;
+    uint64_t held = p->holdouts > 0 ? (uint64_t)p->holdouts : 0, there;
     enum status st = OK;
 
-    check_count(m, p, "num_samples", p->samples, n);
-    check_count(m, p, "num_tracks", p->n_tracks, n + held);
-    if (held == 0 && p->n_albums >= 0 && (st = count_distinct(&there, p, "album_uri", err)) == OK)
+    check_count(m, p, "num_samples", p->samples, p->n);
+    check_count(m, p, "num_tracks", p->n_tracks, p->n + held);
+    if (held == 0 && p->n_albums >= 0 && (st = mpdlist_albums(&there, p, err)) == OK)
         check_count(m, p, "num_albums", p->n_albums, there);
-    if (st == OK && held == 0 && p->n_artists >= 0 && (st = count_distinct(&there, p, "artist_uri", err)) == OK)
+    if (st == OK && held == 0 && p->n_artists >= 0 && (st = mpdlist_artists(&there, p, err)) == OK)
         check_count(m, p, "num_artists", p->n_artists, there);
     if (m->ranged && (p->pid < m->lo || p->pid > m->hi)) {
         m->count.outside++;
@@ -210,182 +185,10 @@ check_claims(struct mpd *m, const struct playlist *p, struct err *err)
     return st;
 }
 
-/* ---- fields ---- */
-
-static enum status
-wrong_type(const char *key, const char *expected, struct json got, struct err *err)
-{
-    static const char *const name[] = {[JSON_NULL] = "null",
-        [JSON_BOOL] = "boolean",
-        [JSON_I64] = "whole number",
-        [JSON_U64] = "number above 2^63",
-        [JSON_F64] = "fraction",
-        [JSON_STRING] = "string",
-        [JSON_ARRAY] = "array",
-        [JSON_OBJECT] = "object"};
-
-    return err_set(err, DATA, "%s: expected %s, got %s", key, expected, name[json_type(got)]);
-}
-
-/* An optional string; null is missing. */
-static enum status
-get_str(bool *has, struct str *out, struct json object, const char *key, struct err *err)
-{
-    struct json v;
-
-    *has = json_get(&v, object, key) && json_type(v) != JSON_NULL;
-    *out = (struct str){"", 0};
-    if (!*has)
-        return OK;
-    if (json_type(v) != JSON_STRING)
-        return wrong_type(key, "string", v, err);
-    *out = json_str(v);
-    return OK;
-}
-
-static enum status
-get_int(bool *has, int64_t *out, struct json object, const char *key, struct err *err)
-{
-    struct json v;
-
-    *has = json_get(&v, object, key) && json_type(v) != JSON_NULL;
-    *out = 0;
-    if (!*has)
-        return OK;
-    if (json_type(v) != JSON_I64)
-        return wrong_type(key, "whole number", v, err);
-    *out = json_i64(v);
-    return OK;
-}
-
-/* An optional number of things: -1 where it is missing. */
-static enum status
-get_count(int64_t *out, struct json object, const char *key, struct err *err)
-{
-    bool has;
-    enum status st = get_int(&has, out, object, key, err);
-
-    if (st == OK && *out < 0)
-        return err_set(err, DATA, "%s: expected a number of things, got %lld", key, (long long)*out);
-    if (!has)
-        *out = -1;
-    return st;
-}
-
-/* The dataset writes "true" and "false" as strings. */
-static enum status
-get_collaborative(struct playlist *p, struct err *err)
-{
-    static const char key[] = "collaborative";
-    struct json v;
-
-    p->has_collaborative = json_get(&v, p->root, key) && json_type(v) != JSON_NULL;
-    if (!p->has_collaborative)
-        return OK;
-    if (json_type(v) == JSON_BOOL) {
-        p->collaborative = json_bool(v);
-        return OK;
-    }
-    if (json_type(v) != JSON_STRING)
-        return wrong_type(key, "\"true\" or \"false\"", v, err);
-    p->collaborative = str_eq(json_str(v), STR("true"));
-    if (!p->collaborative && !str_eq(json_str(v), STR("false")))
-        return err_set(err, DATA, "%s: expected \"true\" or \"false\", got another string", key);
-    return OK;
-}
-
-struct str
-mpd_track_id(struct str uri)
-{
-    static const char head[] = "spotify:track:";
-    size_t n = sizeof(head) - 1;
-
-    if (uri.n >= n && memcmp(uri.p, head, n) == 0)
-        return (struct str){uri.p + n, uri.n - n};
-    return uri;
-}
-
-/* What --tracks writes of an entry; a title that is missing is empty. */
-struct entry {
-    struct str id, title, artist, album;
-    bool titled;
-    int64_t duration_ms;
-};
-
-static enum status
-get_entry(struct entry *e, struct json v, struct err *err)
-{
-    bool has;
-    enum status st;
-
-    if (json_type(v) != JSON_OBJECT)
-        return err_set(err, DATA, "expected an object");
-    if ((st = get_str(&has, &e->id, v, "track_uri", err)) != OK)
-        return st;
-    e->id = mpd_track_id(e->id);
-    if (e->id.n == 0)
-        return err_set(err, DATA, "track_uri: %s", has ? "expected an id" : "missing");
-    if ((st = get_str(&e->titled, &e->title, v, "track_name", err)) != OK ||
-        (st = get_str(&has, &e->artist, v, "artist_name", err)) != OK ||
-        (st = get_str(&has, &e->album, v, "album_name", err)) != OK)
-        return st;
-    return get_count(&e->duration_ms, v, "duration_ms", err);
-}
-
-static enum status
-get_pid(struct playlist *p, struct err *err)
-{
-    struct json v;
-
-    if (!json_get(&v, p->root, "pid") || json_type(v) == JSON_NULL)
-        return err_set(err, DATA, "pid: missing");
-    if (json_type(v) != JSON_I64 && json_type(v) != JSON_U64)
-        return wrong_type("pid", "whole number", v, err);
-    if (json_type(v) == JSON_I64 && json_i64(v) < 0)
-        return err_set(err, DATA, "pid: expected a number from 0 on, got %lld", (long long)json_i64(v));
-    p->pid = json_u64(v);
-    (void)snprintf(p->id, sizeof(p->id), "%llu", (unsigned long long)p->pid);
-    return OK;
-}
-
-/* All that can be wrong with a playlist is found here, before anything of it is written. */
-static enum status
-get_playlist(struct playlist *p, struct err *err)
-{
-    enum status st;
-    size_t i = 0;
-
-    if (json_type(p->root) != JSON_OBJECT)
-        return wrong_type("playlist", "object", p->root, err);
-    if ((st = get_pid(p, err)) != OK || (st = get_str(&p->has_name, &p->name, p->root, "name", err)) != OK ||
-        (st = get_str(&p->has_description, &p->description, p->root, "description", err)) != OK ||
-        (st = get_collaborative(p, err)) != OK ||
-        (st = get_int(&p->has_modified, &p->modified_at, p->root, "modified_at", err)) != OK ||
-        (st = get_count(&p->followers, p->root, "num_followers", err)) != OK ||
-        (st = get_count(&p->holdouts, p->root, "num_holdouts", err)) != OK ||
-        (st = get_count(&p->samples, p->root, "num_samples", err)) != OK ||
-        (st = get_count(&p->n_tracks, p->root, "num_tracks", err)) != OK ||
-        (st = get_count(&p->n_albums, p->root, "num_albums", err)) != OK ||
-        (st = get_count(&p->n_artists, p->root, "num_artists", err)) != OK)
-        return st;
-    if (!json_get(&p->tracks, p->root, "tracks"))
-        return err_set(err, DATA, "tracks: missing");
-    if (json_type(p->tracks) != JSON_ARRAY)
-        return wrong_type("tracks", "array", p->tracks, err);
-    for (struct json_iter it = json_iter(p->tracks); json_next(&it); i++) {
-        struct entry e;
-        if ((st = get_entry(&e, it.value, err)) != OK) {
-            (void)err_context(err, "tracks[%zu]", i);
-            return st;
-        }
-    }
-    return OK;
-}
-
 /* ---- records ---- */
 
 static enum status
-put_playlist(struct rec_writer *w, const struct playlist *p, struct err *err)
+put_playlist(struct rec_writer *w, const struct mpd_list *p, struct err *err)
 {
     rec_begin(w);
     put_text(w, "playlist_id", p->id);
@@ -402,17 +205,14 @@ put_playlist(struct rec_writer *w, const struct playlist *p, struct err *err)
     if (p->holdouts >= 0)
         put_i64(w, "num_holdouts", p->holdouts);
     put_array(w, "tracks");
-    for (struct json_iter it = json_iter(p->tracks); json_next(&it);) {
-        struct entry e;
-        if (get_entry(&e, it.value, err) == OK)
-            put_str(w, NULL, e.id);
-    }
+    for (size_t i = 0; i < p->n; i++)
+        put_str(w, NULL, p->entry[i].id);
     put_close(w);
     return rec_end(w, err);
 }
 
 static enum status
-put_track(struct mpd *m, const struct entry *e, struct err *err)
+put_track(struct mpd *m, const struct mpd_entry *e, struct err *err)
 {
     struct rec_writer *w = m->tracks;
     uint32_t n = ids_count(m->seen), index;
@@ -435,22 +235,21 @@ put_track(struct mpd *m, const struct entry *e, struct err *err)
 enum status
 mpd_write(struct mpd *m, const struct mpd_playlist *text, struct err *err)
 {
-    struct playlist p = {0};
+    struct mpd_list *p = &m->list;
+    struct json root;
     enum status st;
 
-    if ((st = json_parse(&p.root, m->parser, text->text.p, text->text.n, err)) != OK ||
-        (st = get_playlist(&p, err)) != OK || (st = check_claims(m, &p, err)) != OK ||
-        (st = put_playlist(m->playlists, &p, err)) != OK)
+    if ((st = json_parse_padded(&root, m->parser, text->text.p, text->text.n, err)) != OK ||
+        (st = mpdlist_get(p, root, err)) != OK || (st = check_claims(m, p, err)) != OK ||
+        (st = put_playlist(m->playlists, p, err)) != OK)
         return st;
     m->count.playlists++;
-    m->count.entries += json_size(p.tracks);
+    m->count.entries += p->n;
     if (m->tracks == NULL)
         return OK;
-    for (struct json_iter it = json_iter(p.tracks); json_next(&it);) {
-        struct entry e;
-        if ((st = get_entry(&e, it.value, err)) != OK || (st = put_track(m, &e, err)) != OK)
+    for (size_t i = 0; i < p->n; i++)
+        if ((st = put_track(m, &p->entry[i], err)) != OK)
             return st;
-    }
     return OK;
 }
 

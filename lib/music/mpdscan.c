@@ -8,10 +8,14 @@
  * and that documents may follow each other on stdin. What it skips is parsed later, each piece by itself: nothing is
  * believed for having passed here.
  *
- * Time: one look at each byte. Memory: one document, at most MPD_MAX_SLICE.
+ * Time: two looks at each byte, 64 bytes at a time where the processor has AVX2: one finds the document, one its
+ * playlists, just before they are parsed. Memory: one document, at most MPD_MAX_SLICE.
  */
 #include <errno.h>
 #include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #include "mpdscan.h"
 
@@ -43,13 +47,30 @@ is_space(char c)
 
 struct brackets {
     uint64_t depth;
-    bool string, escape; /* inside a string; behind its backslash */
-    size_t quote;        /* where that string began */
+    bool string, escape;                     /* inside a string; behind its backslash */
+    size_t quote;                            /* where that string began, if bytes were looked at one by one */
+    struct mpdscan_span mark[MPDSCAN_MARKS]; /* values within the outermost bracket that have brackets themselves */
+    size_t marks;
 };
 
-/* Goes on at p[at] to behind the byte that closes the value (true), or to n. The value is a string, array or object. */
+/* A bracket outside of strings at place i. Whether it closes the value. */
+static inline bool
+take_bracket(struct brackets *b, size_t i, bool opens)
+{
+    if (opens) {
+        if (++b->depth == 2 && b->marks < MPDSCAN_MARKS)
+            b->mark[b->marks].from = i;
+        return false;
+    }
+    if (b->depth == 2 && b->marks < MPDSCAN_MARKS)
+        b->mark[b->marks++].to = i + 1;
+    b->depth -= b->depth > 0;
+    return b->depth == 0;
+}
+
+/* Goes on at p[at] byte by byte, to behind the byte that closes the value (true), or to n. */
 static bool
-close_value(struct brackets *b, size_t *at, const char *p, size_t n)
+close_bytes(struct brackets *b, size_t *at, const char *p, size_t n)
 {
     size_t i = *at;
     bool closed = false;
@@ -68,16 +89,132 @@ close_value(struct brackets *b, size_t *at, const char *p, size_t n)
         } else if (c == '"') {
             b->string = true;
             b->quote = i;
-        } else if (c == '{' || c == '[') {
-            b->depth++;
-        } else if (c == '}' || c == ']') {
-            closed = b->depth <= 1;
-            b->depth -= b->depth > 0;
+        } else if (c == '{' || c == '[' || c == '}' || c == ']') {
+            closed = take_bracket(b, i, c == '{' || c == '[');
         }
         i++;
     }
     *at = i;
     return closed;
+}
+
+#ifdef __AVX2__
+#define BLOCK 64
+
+/* A bit a byte of a block: where it is a quote, a backslash, a bracket that opens, one that closes. */
+struct block {
+    uint64_t quote, backslash, open, close;
+};
+
+/* Brackets of both kinds are 0x20 apart. */
+static inline struct block
+look_at(const char *p)
+{
+#ifdef __AVX512BW__
+    __m512i v = _mm512_loadu_si512((const void *)p), lower = _mm512_or_si512(v, _mm512_set1_epi8(0x20));
+
+    return (struct block){_mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"')),
+        _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')), _mm512_cmpeq_epi8_mask(lower, _mm512_set1_epi8('{')),
+        _mm512_cmpeq_epi8_mask(lower, _mm512_set1_epi8('}'))};
+#else
+    struct block b = {0, 0, 0, 0};
+
+    for (int half = 0; half < 2; half++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * half));
+        __m256i lower = _mm256_or_si256(v, _mm256_set1_epi8(0x20));
+#define BITS(x, c) ((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, _mm256_set1_epi8(c))) << (32 * half))
+        b.quote |= BITS(v, '"');
+        b.backslash |= BITS(v, '\\');
+        b.open |= BITS(lower, '{');
+        b.close |= BITS(lower, '}');
+#undef BITS
+    }
+    return b;
+#endif
+}
+
+/* The bytes that stand behind an odd number of backslashes (simdjson's method: Langdale, Lemire 2019, 3.1.1). */
+static inline uint64_t
+escaped_by(uint64_t backslash, bool *carry)
+{
+    const uint64_t even = 0x5555555555555555U;
+    uint64_t follows, odd, sequences, before = *carry;
+
+    if (backslash == 0) {
+        *carry = false;
+        return before;
+    }
+    backslash &= ~before;
+    follows = backslash << 1 | before;
+    odd = backslash & ~even & ~follows;
+    *carry = __builtin_add_overflow(odd, backslash, &sequences);
+    return (even ^ sequences << 1) & follows;
+}
+
+/* Bit i of the result: whether the bits 0 … i of x are odd in number. */
+static inline uint64_t
+prefix_xor(uint64_t x)
+{
+#ifdef __PCLMUL__
+    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)x), _mm_set1_epi8(-1), 0);
+
+    return (uint64_t)_mm_cvtsi128_si64(product);
+#else
+    for (int shift = 1; shift < 64; shift *= 2)
+        x ^= x << shift;
+    return x;
+#endif
+}
+
+/* The same by blocks of 64 bytes, within a value of brackets; what is left over is for close_bytes. */
+static bool
+close_blocks(struct brackets *b, size_t *at, const char *p, size_t n)
+{
+    for (; n - *at >= BLOCK; *at += BLOCK) {
+        struct block k = look_at(p + *at);
+        bool carry = b->escape;
+        uint64_t within, brackets;
+
+        within = prefix_xor(k.quote & ~escaped_by(k.backslash, &carry)) ^ (b->string ? ~UINT64_C(0) : 0);
+        if (k.backslash & ~within) { /* one outside of strings, which is no JSON: as if byte by byte */
+            size_t end = *at + BLOCK;
+            if (close_bytes(b, at, p, end))
+                return true;
+            *at = end - BLOCK;
+            continue;
+        }
+        b->string = within >> 63;
+        b->escape = carry;
+        k.open &= ~within;
+        k.close &= ~within;
+        if (b->depth > (uint64_t)__builtin_popcountll(k.close) + 1) { /* stays within depth 2 */
+            b->depth += (uint64_t)__builtin_popcountll(k.open) - (uint64_t)__builtin_popcountll(k.close);
+            continue;
+        }
+        for (brackets = k.open | k.close; brackets != 0; brackets &= brackets - 1) {
+            size_t i = (size_t)__builtin_ctzll(brackets);
+            if (take_bracket(b, *at + i, k.open >> i & 1)) {
+                *at += i + 1;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+#endif
+
+/*
+ * Goes on at p[at] to behind the byte that closes the value (true), or to n. The value is an array or object, or a
+ * string if its first byte is the next one.
+ */
+static bool
+close_value(struct brackets *b, size_t *at, const char *p, size_t n)
+{
+#ifdef __AVX2__
+    if ((b->depth > 0 || (*at < n && p[*at] != '"')) && close_blocks(b, at, p, n))
+        return true;
+#endif
+    return close_bytes(b, at, p, n);
 }
 
 /* ---- documents ---- */
@@ -89,7 +226,7 @@ receive(struct mpdscan *s, struct err *err)
 
     if (s->buf.n >= MPD_MAX_SLICE)
         return err_set(err, DATA, "%s: a document of more than %zu bytes", s->name, MPD_MAX_SLICE);
-    if (buf_reserve(&s->buf, CHUNK, err) != OK)
+    if (buf_reserve(&s->buf, CHUNK + JSON_PADDING, err) != OK)
         return SYSTEM;
     got = fread(s->buf.p + s->buf.n, 1, CHUNK, s->f);
     s->buf.n += got;
@@ -110,13 +247,17 @@ drop(struct mpdscan *s, size_t n)
 }
 
 static enum status
-cut_off(const struct mpdscan *s, const struct brackets *b, struct err *err)
+cut_off(const struct mpdscan *s, struct err *err)
 {
-    if (b->string)
+    struct brackets b = {0};
+    size_t at = 0;
+
+    (void)close_bytes(&b, &at, s->buf.p, s->buf.n); /* which knows where a string began */
+    if (b.string)
         (void)err_set(err, DATA, "the file is cut off within the string that begins at byte %llu",
-            (unsigned long long)(s->offset + b->quote));
+            (unsigned long long)(s->offset + b.quote));
     else
-        (void)err_set(err, DATA, "the file is cut off with %llu brackets open", (unsigned long long)b->depth);
+        (void)err_set(err, DATA, "the file is cut off with %llu brackets open", (unsigned long long)b.depth);
     return mpdscan_context(s, s->buf.n, err);
 }
 
@@ -153,7 +294,7 @@ find_document(struct mpdscan *s, struct err *err)
 enum status
 mpdscan_document(struct mpdscan *s, struct err *err)
 {
-    struct brackets b = {0, false, false, 0};
+    struct brackets b = {0};
     enum status st = find_document(s, err);
     size_t at = 0;
 
@@ -161,12 +302,14 @@ mpdscan_document(struct mpdscan *s, struct err *err)
         return st;
     while (!close_value(&b, &at, s->buf.p, s->buf.n)) {
         if (s->eof)
-            return cut_off(s, &b, err);
+            return cut_off(s, err);
         if ((st = receive(s, err)) != OK)
             return st;
     }
     s->size = at;
     s->documents++;
+    memcpy(s->mark, b.mark, sizeof(s->mark));
+    s->marks = b.marks;
     return OK;
 }
 
@@ -180,6 +323,16 @@ skip_space(const struct mpdscan *s, size_t at)
     return at;
 }
 
+/* Where the value that begins at a bracket at place at ends, if the search for the document's end has told. */
+static size_t
+marked_end(const struct mpdscan *s, size_t at)
+{
+    for (size_t i = 0; i < s->marks; i++)
+        if (s->mark[i].from == at)
+            return s->mark[i].to;
+    return 0;
+}
+
 /* The value that begins at *at, which goes behind it. */
 static enum status
 take_value(struct str *value, size_t *at, const struct mpdscan *s, struct err *err)
@@ -187,8 +340,10 @@ take_value(struct str *value, size_t *at, const struct mpdscan *s, struct err *e
     const char *p = s->buf.p;
     size_t i = *at;
 
-    if (i < s->size && (p[i] == '"' || p[i] == '{' || p[i] == '[')) {
-        struct brackets b = {0, false, false, 0};
+    if (i < s->size && marked_end(s, i) > 0) {
+        i = marked_end(s, i);
+    } else if (i < s->size && (p[i] == '"' || p[i] == '{' || p[i] == '[')) {
+        struct brackets b = {0};
         if (!close_value(&b, &i, p, s->size))
             return fault(s, s->size, "the end of a value", err);
     } else {

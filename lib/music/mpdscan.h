@@ -7,6 +7,12 @@
 
 #include "music/music.h"
 
+/* From the first byte to behind the last. */
+struct mpdscan_span {
+    size_t from, to;
+};
+#define MPDSCAN_MARKS 8
+
 /* All zero but f and name is a reader at its first document. */
 struct mpdscan {
     FILE *f;
@@ -16,8 +22,10 @@ struct mpdscan {
     uint64_t offset; /* of buf.p[0] within the file */
     uint64_t documents;
     bool eof;
-    size_t at, end; /* the next element of the playlists, and behind their last */
-    bool first;     /* no element has been read yet */
+    size_t at, end;                          /* the next element of the playlists, and behind their last */
+    bool first;                              /* no element has been read yet */
+    struct mpdscan_span mark[MPDSCAN_MARKS]; /* the first members of the document that are arrays or objects */
+    size_t marks;
 };
 
 /* Puts "FILE: byte N: " before err's text, at being an index into buf; returns err->status. */

@@ -270,6 +270,40 @@ const struct mpd_counts *mpd_counts(const struct mpd *m);
 /* The bare id of a spotify:track: URI, any other URI whole; of length 0 if there is none. */
 struct str mpd_track_id(struct str uri);
 
+/* ---- playlists in that layout, of known truth (mpdsynth.c; world.c, worldtext.c, worldlist.c, mpdslice.c) ---- */
+
+#define WORLD_GENRES 64
+#define WORLD_MOODS 8
+#define WORLD_TRACKS_MIN 10000
+#define WORLD_TRACKS_MAX 200000000
+
+struct mpdsynth_options {
+    uint64_t seed;
+    uint64_t first, n;    /* pids first … first + n - 1, in files of SLICE_PLAYLISTS */
+    size_t tracks;        /* of the catalogue that they are drawn from, WORLD_TRACKS_MIN … WORLD_TRACKS_MAX */
+    size_t genres, moods; /* 1 … WORLD_GENRES, 1 … WORLD_MOODS */
+    size_t lyrics;        /* words of a track's, about; 0 for none */
+    size_t dim;           /* of audio-like vectors, at least 1 */
+    const char *dir;      /* of mpd.slice.A-B.json; NULL for one after another to json */
+};
+#define SLICE_PLAYLISTS 1000
+/* Where it goes; all borrowed, and NULL where it is not wanted (json: where there is a dir). */
+struct mpdsynth_out {
+    struct rec_writer *json, *tracks, *audio, *truth;
+};
+struct mpdsynth_counts {
+    uint64_t slices, playlists, entries;
+    uint64_t tracks; /* distinct ones among the entries */
+};
+/*
+ * Writes slices; then, of each track that they hold, in the order of the catalogue, a track record, an embedding of
+ * modality audio and a truth record, behind the truth records of the playlists. A playlist depends on the seed, its pid
+ * and the sizes of the catalogue alone; nothing depends on num_threads(). progress is called with the playlists done.
+ * NOCREATE, IO, CLOSED, SYSTEM.
+ */
+enum status mpdsynth_run(struct mpdsynth_counts *count, const struct mpdsynth_options *o,
+    const struct mpdsynth_out *out, void (*progress)(void *arg, uint64_t playlists), void *arg, struct err *err);
+
 /* ---- training, validation and test playlists (split.c) ---- */
 
 enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLITS };

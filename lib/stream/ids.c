@@ -27,19 +27,6 @@ struct ids {
     struct block *blocks;
 };
 
-/* FNV-1a, finished by a multiply and shift: the low bits of plain FNV cluster on short ids. */
-static uint64_t
-hash_str(struct str s)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
-    h ^= h >> 32;
-    h *= 0x9e3779b97f4a7c15u;
-    return h ^ h >> 29;
-}
-
 enum status
 ids_new(struct ids **out, struct err *err)
 {
@@ -151,7 +138,7 @@ store(struct ids *ids, struct str s)
 enum status
 ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err)
 {
-    uint64_t h = hash_str(s);
+    uint64_t h = str_hash(s);
     uint32_t i = probe(ids, s, h);
     char *p;
 
@@ -180,7 +167,7 @@ ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err)
 uint32_t
 ids_find(const struct ids *ids, struct str s)
 {
-    uint32_t i = probe(ids, s, hash_str(s));
+    uint32_t i = probe(ids, s, str_hash(s));
 
     return ids->slot[i] == 0 ? IDS_NONE : ids->slot[i] - 1;
 }

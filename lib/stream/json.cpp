@@ -156,11 +156,11 @@ json_parser_free(struct json_parser *p)
     delete p;
 }
 
-enum status
-json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err)
+static enum status
+parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, bool copy, struct err *err)
 {
     try {
-        simdjson::error_code e = p->dom.parse(bytes, n, true).error();
+        simdjson::error_code e = p->dom.parse(bytes, n, copy).error();
         if (e != simdjson::SUCCESS)
             return explain(e, bytes, n, err);
     } catch (...) {
@@ -168,6 +168,19 @@ json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n
     }
     *root = json{&p->dom.doc, 1}; /* word 0 is the root's frame */
     return OK;
+}
+
+enum status
+json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err)
+{
+    return parse(root, p, bytes, n, true, err);
+}
+
+enum status
+json_parse_padded(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err)
+{
+    static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING);
+    return parse(root, p, bytes, n, false, err);
 }
 
 enum json_type

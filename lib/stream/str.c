@@ -28,6 +28,42 @@ str_cmp(struct str a, struct str b)
     return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+static uint64_t
+load(const char *p, size_t n)
+{
+    uint64_t x = 0;
+
+    memcpy(&x, p, n);
+    return x;
+}
+
+/* Both halves of a product, as in wyhash (Wang Yi, 2019). */
+static uint64_t
+fold(uint64_t a, uint64_t b)
+{
+    __extension__ unsigned __int128 m = a;
+
+    m *= b;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+/* Words of eight bytes; the last one may overlap the one before it. */
+uint64_t
+str_hash(struct str s)
+{
+    uint64_t h = s.n ^ 0x9E3779B97F4A7C15U, last = 0;
+    size_t i = 0;
+
+    for (; i + 8 < s.n; i += 8)
+        h = fold(h ^ load(s.p + i, 8), 0xBF58476D1CE4E5B9U);
+    if (s.n >= 8)
+        last = load(s.p + s.n - 8, 8);
+    else
+        for (; i < s.n; i++)
+            last = last << 8 | (unsigned char)s.p[i];
+    return fold(h ^ last ^ 0x2545F4914F6CDD1DU, 0x94D049BB133111EBU);
+}
+
 enum status
 buf_reserve(struct buf *b, size_t more, struct err *err)
 {

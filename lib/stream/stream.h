@@ -27,6 +27,8 @@ struct str str_of(const char *c_string);
 bool str_eq(struct str a, struct str b);
 /* memcmp order, shorter first on a tie. */
 int str_cmp(struct str a, struct str b);
+/* For tables in memory: another machine, or the next release, may have another. */
+uint64_t str_hash(struct str s);
 
 /* A growing byte buffer; all zero is empty. p is not terminated. */
 struct buf {
@@ -216,6 +218,9 @@ void json_parser_free(struct json_parser *p);
 /* DATA with the reason in words for anything that is not one JSON document (RFC 8259), an integer beyond int64 and
  * uint64, half a surrogate pair, or nesting beyond JSON_MAX_DEPTH. bytes need not outlive the call. */
 enum status json_parse(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
+/* The same without a copy of the text: JSON_PADDING more bytes behind it can be read. */
+#define JSON_PADDING 64
+enum status json_parse_padded(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
 enum json_type json_type(struct json v); /* JSON_I64 for integers that fit int64, JSON_U64 for those above */
 bool json_bool(struct json v);
 int64_t json_i64(struct json v);

@@ -491,23 +491,31 @@ put_rest(struct rec_writer *w, const msgpack_object *map, const char *const *ski
 
 /* ---- bytes out ---- */
 
+static enum status
+write_all(struct rec_writer *w, const char *p, size_t n, struct err *err)
+{
+    while (n > 0) {
+        ssize_t done = write(w->fd, p, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return err_errno(err, errno == EPIPE ? CLOSED : IO, "%s: write", w->path);
+        p += done;
+        n -= (size_t)done;
+    }
+    return OK;
+}
+
 enum status
 rec_flush(struct rec_writer *w, struct err *err)
 {
-    size_t at = 0;
+    enum status st;
 
     if (w->memory)
         return OK;
-    while (at < w->buf.n) {
-        ssize_t n = write(w->fd, w->buf.p + at, w->buf.n - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(err, errno == EPIPE ? CLOSED : IO, "%s: write", w->path);
-        at += (size_t)n;
-    }
-    w->buf.n = 0;
-    return OK;
+    if ((st = write_all(w, w->buf.p, w->buf.n, err)) == OK)
+        w->buf.n = 0;
+    return st;
 }
 
 enum status
@@ -531,6 +539,10 @@ rec_end(struct rec_writer *w, struct err *err)
 enum status
 rec_raw(struct rec_writer *w, const void *bytes, size_t n, struct err *err)
 {
+    enum status st;
+
+    if (!w->memory && n >= FLUSH_AT) /* what is large is not gathered first */
+        return (st = rec_flush(w, err)) == OK ? write_all(w, bytes, n, err) : st;
     if (buf_add(&w->buf, bytes, n, err) != OK)
         return SYSTEM;
     return w->buf.n < FLUSH_AT ? OK : rec_flush(w, err);

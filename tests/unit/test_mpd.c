@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "music/music.h"
+#include "num/num.h"
 #include "unit.h"
 
 /* Two playlists, surrogate pair, escapes, an odd field of each kind. */
@@ -222,6 +223,68 @@ test_bad(void)
         "collaborative: expected \"true\" or \"false\", got another string");
 }
 
+/* A string of quotes, backslashes, brackets and other bytes, escaped as JSON asks, onto p; behind it. */
+static char *
+put_string(char *p, struct rng *r)
+{
+    static const char all[] = "\\\"{}[]ab ,:";
+
+    *p++ = '"';
+    for (uint64_t n = rng_below(r, 12); n > 0; n--) {
+        char c = all[rng_below(r, sizeof(all) - 1)];
+        if (c == '"' || c == '\\')
+            *p++ = '\\';
+        *p++ = c;
+    }
+    *p++ = '"';
+    return p;
+}
+
+/* Whatever strings are full of, and wherever blocks of 64 bytes begin, the playlists that come back are those put in. */
+static void
+test_boundaries(void)
+{
+    static char text[8192];
+    struct rng r = rng_seed(1, 1);
+    struct err err;
+    int wrong = 0;
+
+    for (int round = 0; round < 4000; round++) {
+        size_t from[40], to[40], n = (size_t)rng_below(&r, 40), i = 0;
+        char *p = text + sprintf(text, "{\"a\":[[{}],[]],");
+        struct mpd_playlist got;
+        struct mpd *m = NULL;
+        FILE *f;
+        p = put_string(p, &r);
+        p += sprintf(p, ":{\"b\":[1]},\"playlists\":[");
+        for (size_t k = 0; k < n; k++) {
+            p += k > 0 ? sprintf(p, ",%*s", (int)rng_below(&r, 70), "") : 0;
+            from[k] = (size_t)(p - text);
+            p += sprintf(p, "{\"x\":[");
+            p = put_string(p, &r);
+            p += sprintf(p, "],\"y\":{\"z\":");
+            p = put_string(p, &r);
+            p += sprintf(p, "}}");
+            to[k] = (size_t)(p - text);
+        }
+        p += sprintf(p, "],\"last\":{}}");
+        f = fmemopen(text, (size_t)(p - text), "rb");
+        if (f == NULL || mpd_new(&m, playlists, NULL, warned, NULL, &err) != OK)
+            abort();
+        mpd_open(m, f, "x");
+        while (mpd_next(&got, m, &err) == OK) {
+            wrong += i >= n || got.byte != from[i] || got.text.n != to[i] - from[i] ||
+                     memcmp(got.text.p, text + from[i], got.text.n) != 0;
+            i++;
+        }
+        wrong += i != n;
+        mpd_free(m);
+        (void)fclose(f);
+    }
+    CHECK(wrong == 0,
+        "playlists begin and end where they do, in 4000 documents full of quotes, backslashes and brackets");
+}
+
 int
 main(void)
 {
@@ -233,6 +296,7 @@ main(void)
     test_positions();
     test_claims();
     test_bad();
+    test_boundaries();
     rec_discard(playlists);
     rec_discard(tracks);
     return unit_done();
