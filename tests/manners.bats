@@ -21,6 +21,8 @@ JSON
         echo '{"playlists":[{"pid":1,"tracks":[{"track_uri":"a"}]},{"pid":2,"tracks":[{"track_uri":"b"}]}]}' >slice.json
         echo '{"a":1}{"a":2}' >objects.json
         printf 'a\nb\n' >ids.txt
+        python3 "$ROOT/tests/audio.py" tone wav 16000 1 1.2 1
+        jq -nc --arg p "$PWD/tone" 'range(3) | {track_id: "t\(.)", title: "x", artist: "y", audio_path: $p}' | json2mp -o sound.mp
         npy m.npy 1 '<f4' False
         item2vec --dim 8 --min-count 1 -o playlist.mp playlists.mp
         text-embed -m metadata --dim 8 -o text.mp tracks.mp
@@ -53,7 +55,8 @@ setup() {
 
 # INPUT COMMAND...: each program with what it needs but its input, which comes last or on stdin. What model-init makes is a folder;
 # mpd-split reads its input twice, and score all of it by options.
-commands='prompts.mp    bm25 --tracks tracks.mp
+commands='sound.mp      audio-embed
+prompts.mp    bm25 --tracks tracks.mp
 examples.mp   bpe-train --vocab 270
 dialogs.mp    dialog-render --items items.mp
 playlists.mp  dialog-synth --frames frames.mp --tracks tracks.mp
