@@ -171,3 +171,11 @@ PY
     run -0 --separate-stderr audio-embed -o out.mp t.mp
     [[ $stderr == *"in=1 out=0 rejected=0 without=1 "* ]]
 }
+
+# Of the recording itself a failure is bad data, whatever the library was short of.
+@test "audio-embed: every call that fails is told, and leaves no output" {
+    sound s wav 8000 1 1 1
+    tracks s | mk t.mp
+    faults "read write close open rename" "65 66 73 74" audio-embed --threads 1 -o out t.mp
+    faults malloc "65 71" audio-embed --threads 1 -o out t.mp
+}

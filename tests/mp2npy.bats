@@ -118,3 +118,9 @@ JSON
     run -74 --separate-stderr mp2npy -m audio --ids /dev/full -o out2.npy one.mp
     [ ! -e out2.npy ]
 }
+
+@test "mp2npy: every call that fails is told, and leaves no output" {
+    few
+    faults "read write close open rename" "66 73 74" mp2npy -m audio --ids ids -o out joined.mp
+    faults malloc 71 mp2npy -m audio --ids ids -o out joined.mp
+}

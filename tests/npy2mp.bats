@@ -224,3 +224,9 @@ PY
     [ "$stderr" = "npy2mp: y.npy: shape: expected 3 columns, as in the first file, got 2" ]
     [ ! -e out.mp ]
 }
+
+@test "npy2mp: every call that fails is told, and leaves no output" {
+    few
+    faults "read write close open rename" "66 73 74" npy2mp -m audio --ids ids -o out x.npy
+    faults malloc 71 npy2mp -m audio --ids ids -o out x.npy
+}
