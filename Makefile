@@ -26,7 +26,7 @@ BUILD ?= build
 ## empty to build in spite of warnings
 WERROR ?= -Werror
 
-PKGS := msgpack openblas simdjson libpcre2-8 lapacke ompi-c
+PKGS := msgpack openblas simdjson libpcre2-8 lapacke ompi-c sndfile kissfft-float
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 OPT := -O3 -march=$(MARCH) -ffp-contract=fast -g
 # Lazy, since a fresh machine has no pkg-config before `packages` has run.

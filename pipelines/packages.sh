@@ -16,12 +16,14 @@ gnuplot-nox gnuplot
 jq jq
 libc6-dev /usr/include/stdio.h
 libdnnl-dev /usr/include/dnnl.h
+libkissfft-dev pc:kissfft-float
 liblapacke-dev pc:lapacke
 libmsgpack-dev pc:msgpack
 libopenblas-pthread-dev pc:openblas
 libopenmpi-dev pc:ompi-c
 libpcre2-dev pc:libpcre2-8
 libsimdjson-dev pc:simdjson
+libsndfile1-dev pc:sndfile
 make make
 openmpi-bin mpirun
 parallel parallel
@@ -43,6 +45,8 @@ valgrind valgrind
 '
 
 bench='
+python3-numpy /usr/lib/python3/dist-packages/numpy/__init__.py
+python3-sklearn /usr/lib/python3/dist-packages/sklearn/__init__.py
 python3-torch /usr/lib/python3/dist-packages/torch/__init__.py
 '
 

@@ -40,7 +40,7 @@ STAGES ?=
 export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PATH)
 
 # ---- bookkeeping: a file for every program and every set of options, written when it changes ------
-PROGRAMS := mpd-parse mpd-split item2vec text-embed embed-join kmeans tok-map dialog-synth dialog-render \
+PROGRAMS := mpd-parse mpd-split item2vec text-embed audio-embed embed-join kmeans tok-map dialog-synth dialog-render \
     bpe-train tokenize model-init sft-train gen match bm25 prior score
 # What changed is found while this file is read, and written by rules: so `make -n` says what would be made, and writes nothing.
 .PHONY: FORCE
@@ -104,14 +104,18 @@ endif
 # ---- vectors: one a track and modality (paper §4.1) ------------------------------------------------
 ITEM2VEC ?= --dim 128
 TEXT_EMBED ?= --dim 128
-$(eval $(call keep,ITEM2VEC))
-$(eval $(call keep,TEXT_EMBED))
+# Recordings are where the tracks' audio_path says: AUDIO_EMBED='--folder /music --rejects broken.mp'.
+AUDIO_EMBED ?=
+$(foreach o,ITEM2VEC TEXT_EMBED AUDIO_EMBED,$(eval $(call keep,$(o))))
 $(RUN)/embedding.playlist.mp: $(RUN)/playlists.mp $(call by,item2vec,ITEM2VEC SEED)
 	item2vec $(ITEM2VEC) --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 TEXT_EMBEDDINGS := $(patsubst %,$(RUN)/embedding.%.mp,$(filter semantic metadata lyrics,$(MODALITIES)))
 $(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed,TEXT_EMBED SEED)
 	text-embed $(TEXT_EMBED) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
+
+$(RUN)/embedding.audio.mp: $(RUN)/tracks.mp $(call by,audio-embed,AUDIO_EMBED)
+	audio-embed $(AUDIO_EMBED) --threads $(THREADS) -o $@ $< $(log)
 
 EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
 EMBED_JOIN ?= --hold

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What every program owes its user, held against all of them at once. What is particular to one is in its own file.
 load helper
+load npy
 
 # A small run of every stage, whose artifacts the commands below read.
 setup_file() {
@@ -19,6 +20,10 @@ setup_file() {
 JSON
         echo '{"playlists":[{"pid":1,"tracks":[{"track_uri":"a"}]},{"pid":2,"tracks":[{"track_uri":"b"}]}]}' >slice.json
         echo '{"a":1}{"a":2}' >objects.json
+        printf 'a\nb\n' >ids.txt
+        python3 "$ROOT/tests/audio.py" tone wav 16000 1 1.2 1
+        jq -nc --arg p "$PWD/tone" 'range(3) | {track_id: "t\(.)", title: "x", artist: "y", audio_path: $p}' | json2mp -o sound.mp
+        npy m.npy 1 '<f4' False
         item2vec --dim 8 --min-count 1 -o playlist.mp playlists.mp
         text-embed -m metadata --dim 8 -o text.mp tracks.mp
         embed-join --hold -e playlist.mp -e text.mp -o joined.mp tracks.mp
@@ -43,13 +48,15 @@ tokenize_less() {
 }
 
 setup() {
-    cp -r "$BATS_FILE_TMPDIR"/*.mp "$BATS_FILE_TMPDIR"/*.cb "$BATS_FILE_TMPDIR"/*.json "$BATS_FILE_TMPDIR"/model "$BATS_TEST_TMPDIR"
+    cp -r "$BATS_FILE_TMPDIR"/*.mp "$BATS_FILE_TMPDIR"/*.cb "$BATS_FILE_TMPDIR"/*.json "$BATS_FILE_TMPDIR"/model \
+        "$BATS_FILE_TMPDIR"/m.npy "$BATS_FILE_TMPDIR"/ids.txt "$BATS_TEST_TMPDIR"
     cd "$BATS_TEST_TMPDIR" || exit 1
 }
 
 # INPUT COMMAND...: each program with what it needs but its input, which comes last or on stdin. What model-init makes is a folder;
 # mpd-split reads its input twice, and score all of it by options.
-commands='prompts.mp    bm25 --tracks tracks.mp
+commands='sound.mp      audio-embed
+prompts.mp    bm25 --tracks tracks.mp
 examples.mp   bpe-train --vocab 270
 dialogs.mp    dialog-render --items items.mp
 playlists.mp  dialog-synth --frames frames.mp --tracks tracks.mp
@@ -60,8 +67,10 @@ objects.json  json2mp
 joined.mp     kmeans -m metadata -k 3
 generation.mp match --items items.mp
 tracks.mp     mp2json
+joined.mp     mp2npy -m playlist
 slice.json    mpd-parse
 playlists.mp  mpd-split
+m.npy         npy2mp -m audio --ids ids.txt
 prompts.mp    prior --tracks tracks.mp --playlists playlists.mp
 ids.mp        sft-train --model model --save tuned --steps 2 --batch 4
 tracks.mp     text-embed -m metadata --dim 8

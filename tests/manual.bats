@@ -154,7 +154,7 @@ help_to_full_disk() {
     # Every page referred to is a stage's, or belongs to the system.
     sed -nE 's/^\.(It )?Xr ([a-z0-9-]+) 1.*/\2/p' ./*.1 | sort -u >names
     while read -r name; do
-        [ -e "$name.1" ] || [[ " cat jq parallel gzip gnuplot sh awk make curl " == *" $name "* ]] || missing+=" $name"
+        [ -e "$name.1" ] || [[ " cat jq parallel gzip gnuplot sh awk make curl mpirun " == *" $name "* ]] || missing+=" $name"
     done <names
     echo "no page for:$missing"
     [ -z "$missing" ]

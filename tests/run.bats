@@ -82,7 +82,7 @@ type() {
     local sum
     read -r sum _ < <(sha256sum <"$BUILD/bin/kmeans")
     [ "$(grep -c "^kmeans (.*) [0-9.]* $sum$" "$A/versions.txt")" -eq 1 ]
-    [ "$(wc -l <"$A/versions.txt")" -eq 23 ]
+    [ "$(wc -l <"$A/versions.txt")" -eq 24 ]
     run -1 grep -E "/|$(uname -n)|[0-9]:[0-9]" "$A/versions.txt"
 }
 

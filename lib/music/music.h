@@ -230,6 +230,17 @@ uint32_t textembed_count(const struct textembed *te);
 struct str textembed_id(const struct textembed *te, uint32_t i);
 const float *textembed_vector(const struct textembed *te, uint32_t i);
 
+/* ---- audio embeddings (audioembed.c; audioread.c, resample.c, melspec.c) ---- */
+
+#define AUDIO_DIM 92
+struct audioembed;
+/* Work space of one thread; of a recording the first seconds count. */
+enum status audioembed_new(struct audioembed **out, double seconds, struct err *err);
+void audioembed_free(struct audioembed *a);
+/* The vector of a file, AUDIO_DIM numbers, of length 1; seconds: how much of it was read. DATA, naming the file, where
+ * it is missing, broken, silent or shorter than a second; SYSTEM. */
+enum status audioembed_file(float *vector, double *seconds, struct audioembed *a, const char *path, struct err *err);
+
 /* ---- the Million Playlist Dataset (mpd.c, mpdscan.c) ----
  *
  *     while (mpd_open(m, f, name), (st = mpd_next(&p, m, &err)) == OK)

@@ -45,6 +45,17 @@ void buf_free(struct buf *b);
  * that n does not count follows. */
 enum status file_read(struct buf *out, const char *path, size_t max, struct err *err);
 
+/* The bytes of a whole file, p[0 … n-1]: mapped, or held in memory where it is a pipe. */
+struct mapped {
+    const void *p;
+    size_t n;
+    void *map;
+    struct buf held;
+};
+/* path "-" is stdin. NOINPUT, IO, SYSTEM. A mapped file that is cut while it is read ends the program by SIGBUS. */
+enum status file_map(struct mapped *out, const char *path, struct err *err);
+void file_unmap(struct mapped *m);
+
 /*
  * Distinct strings numbered 0, 1, … in the order of their first ids_add. Memory: the bytes once and
  * about 24 bytes a string.
@@ -178,6 +189,10 @@ struct str rec_memory(const struct rec_writer *w);
 void rec_empty(struct rec_writer *w);
 /* Bytes as they are, for outputs that are not records. */
 enum status rec_raw(struct rec_writer *w, const void *bytes, size_t n, struct err *err);
+/* Whether what was written can be written over: a file of our own that is renamed in the end. */
+bool rec_patchable(const struct rec_writer *w);
+/* Writes over n bytes at an offset within what was written so far. */
+enum status rec_patch(struct rec_writer *w, uint64_t at, const void *bytes, size_t n, struct err *err);
 /* Hands what is buffered to the system now. */
 enum status rec_flush(struct rec_writer *w, struct err *err);
 /* Flushes, checks, closes and renames; w is freed whatever happens. */
@@ -274,6 +289,50 @@ struct json_cut {
 /* Goes on over the n bytes from the value's start: OK when it is whole, END when more bytes are needed (or the input's
  * end completes a number). Brackets are counted and not matched: json_parse judges. */
 enum status json_cut(struct json_cut *c, const char *p, size_t n);
+
+/* ---- NumPy's .npy files (npy.c: the header; npydata.c: what lies behind it) ---- */
+
+enum npy_kind { NPY_F16, NPY_F32, NPY_F64, NPY_BYTES, NPY_UNICODE };
+struct npy {
+    enum npy_kind kind;
+    bool big, fortran;         /* big-endian; columns lie behind each other, not rows */
+    size_t width;              /* bytes of an element */
+    size_t rows, columns;      /* columns is 1 where dims is */
+    unsigned dims;             /* 1 or 2 */
+    const unsigned char *data; /* rows * columns * width bytes, of any alignment, borrowed */
+};
+/* Whether the bytes begin as such a file does. */
+bool npy_is(const void *bytes, size_t n);
+/* Versions 1.0, 2.0, 3.0. DATA for what is no such file, is cut off or longer than its header says, or holds what is
+ * neither a float of 2, 4 or 8 bytes nor a string. Allocates nothing; out borrows bytes. */
+enum status npy_parse(struct npy *out, const void *bytes, size_t n, struct err *err);
+/* n rows of a float matrix as float32 (n, columns), rounded to the nearest; from + n ≤ rows. A float64 beyond float32
+ * becomes infinite. */
+void npy_rows(float *out, const struct npy *a, size_t from, size_t n);
+/* The index of the first number that is NaN or infinite; n if there is none. */
+size_t npy_not_finite(const float *x, size_t n);
+/* String i of one column into out (emptied first) without the zeros at its end; U as UTF-8. DATA, SYSTEM. */
+enum status npy_string(struct buf *out, const struct npy *a, size_t i, struct err *err);
+
+/* The header of a float32 matrix in C order, version 1.0: always as long. */
+#define NPY_HEADER 128
+void npy_header(char out[NPY_HEADER], size_t rows, size_t columns);
+/* A float32 matrix into w, which is borrowed, row by row; rows differing in length are DATA. Where w cannot be patched
+ * the rows wait in memory. Without a row the shape is (0, 0). npy_writer_end finishes the file; free follows. */
+struct npy_writer;
+enum status npy_writer_new(struct npy_writer **out, struct rec_writer *w, struct err *err);
+enum status npy_writer_row(struct npy_writer *nw, const float *row, size_t n, struct err *err);
+enum status npy_writer_end(struct npy_writer *nw, struct err *err);
+void npy_writer_free(struct npy_writer *nw);
+
+/* Ids in the order of rows (idlist.c): the lines of a text file, or the strings of an .npy file. path is borrowed. */
+struct id_list;
+enum status id_list_open(struct id_list **out, const char *path, struct err *err);
+void id_list_free(struct id_list *l);
+size_t id_list_count(const struct id_list *l);
+/* The next, borrowed until the next call; END behind the last; DATA, with its place, for one that is empty or not
+ * UTF-8. */
+enum status id_list_next(struct str *id, struct id_list *l, struct err *err);
 
 /* ---- what a record should be (schema.c, schemacheck.c) ---- */
 

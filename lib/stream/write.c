@@ -548,6 +548,32 @@ rec_raw(struct rec_writer *w, const void *bytes, size_t n, struct err *err)
     return w->buf.n < FLUSH_AT ? OK : rec_flush(w, err);
 }
 
+bool
+rec_patchable(const struct rec_writer *w)
+{
+    return w->temporary != NULL;
+}
+
+enum status
+rec_patch(struct rec_writer *w, uint64_t at, const void *bytes, size_t n, struct err *err)
+{
+    const char *p = bytes;
+
+    if (rec_flush(w, err) != OK)
+        return err->status;
+    while (n > 0) {
+        ssize_t done = pwrite(w->fd, p, n, (off_t)at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return err_errno(err, IO, "%s: write", w->path);
+        p += done;
+        at += (uint64_t)done;
+        n -= (size_t)done;
+    }
+    return OK;
+}
+
 enum status
 rec_commit(struct rec_writer *w, struct err *err)
 {
