@@ -162,30 +162,38 @@ enum status minibatch_end(struct kmeans **out, struct minibatch *mb, struct err 
 
 /* ---- codes of vectors (assign.c) ---- */
 
+/* The codebook of one modality made ready to be searched; it is borrowed. half: with products of bfloat16, for the same
+ * codes. SYSTEM. */
+struct assigner;
+enum status assigner_new(
+    struct assigner **out, const struct codebooks *books, enum modality m, bool half, struct err *err);
+void assigner_free(struct assigner *a);
 /*
- * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties
- * to the lower index; a row's code does not depend on the other rows. SYSTEM.
+ * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties to the lower index; a
+ * row's code does not depend on the other rows. Not for two callers at once.
  */
-enum status assign_nearest(
-    int32_t *code, const struct codebooks *books, enum modality m, const float *X, size_t n, struct err *err);
+void assigner_look(int32_t *code, const struct assigner *a, const float *X, size_t n);
 
-/* ---- missing codes (impute.c) ---- */
+/* ---- missing codes (impute.c, imputesearch.c) ---- */
 
 /*
- * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory.
- * Dimensions are those of the codebooks, which are borrowed.
+ * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory; half:
+ * the vectors rounded to bfloat16. Dimensions are those of the codebooks, which are borrowed.
  */
 struct imputer;
-enum status imputer_load(struct imputer **out, const char *path, const struct codebooks *books, struct err *err);
+enum status imputer_load(
+    struct imputer **out, const char *path, const struct codebooks *books, bool half, struct err *err);
 void imputer_free(struct imputer *im);
 uint32_t imputer_tracks(const struct imputer *im);
+/* The most frequent code of the training tracks; CODE_NONE if none has one. */
+int32_t imputer_common(const struct imputer *im, enum modality m);
 /*
  * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 <<
  * m of imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays
- * as it is.
+ * as it is. not, unless NULL: (n) hash64(0, track_id) of the training track that record i does not learn from. SYSTEM.
  */
 enum status imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
-    const unsigned *has, size_t n, size_t neighbours, struct err *err);
+    const unsigned *has, const uint64_t * not, size_t n, size_t neighbours, struct err *err);
 
 /* ---- use of the codes (usage.c) ---- */
 

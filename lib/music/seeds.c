@@ -18,7 +18,7 @@
 
 #include "lloyd.h"
 
-#define ONE_BY_ONE 0x1p30 /* n k dim, up to which every draw has its pass */
+#define ONE_BY_ONE 0x1p29 /* n k dim, up to which every draw has its pass */
 #define TRIES 3           /* proposals a draw at which a pass is due */
 #define NEAR 1e-4F        /* of the squared length: below, distances by products are worth nothing */
 #define ROWS ((size_t)96)
