@@ -160,7 +160,7 @@ nearest_work_new(struct nearest_work **out, const struct nearest *n, struct err 
     if (w == NULL)
         return err_memory(err);
     w->rows = rows > NEAREST_ROWS ? NEAREST_ROWS : rows < NEAREST_ROWS / 4 ? NEAREST_ROWS / 4 : rows;
-    w->width = columns(n);
+    w->width = columns(n) + LANES; /* rows a power of two apart would share a few lines of the first cache */
     w->stride = (n->dim + 1) / 2 * 2;
     w->tile = calloc(w->rows, w->width * sizeof(*w->tile));
     w->least = calloc(w->rows, NEAREST_GROUPS * sizeof(*w->least));
