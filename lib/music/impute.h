@@ -31,7 +31,9 @@ struct imputer {
     size_t staged;
 };
 
-/* The vectors of a record behind each other, each of length 1 or zeros, into out (dim numbers); the row of X[m] is i. */
+/*
+ * The vectors of a record behind each other, each of length 1 or zeros, into out (dim numbers); the row of X[m] is i.
+ */
 void imputer_join(float *out, const struct imputer *im, const float *const *X, size_t i, unsigned has);
 
 #endif

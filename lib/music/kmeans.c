@@ -2,17 +2,18 @@
 /*
  * kmeans - Lloyd's algorithm (1982) with exact assignment.
  *
- * Seeds: k-means++ (seeds.c) over a sample of at most 64 vectors a cluster. Where the sample is not everything, Lloyd's
- * rounds over it, and over samples twice as large until one is everything, refine the seeds first (after Bradley and
- * Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no clusters: most of the
- * way is gone at a small part of the price. A sample is the vectors with the least keys, so that the larger holds the smaller and their order in the
- * stream does not matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid.
- * Spherical variant: Dhillon and Modha 2001; the mean is scaled to length 1.
+ * Seeds: k-means++ (seeds.c) over a sample of at most 64 vectors a cluster. Where the sample is not everything,
+ * Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first (after
+ * Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
+ * clusters: most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so
+ * that the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last
+ * vector takes the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the mean
+ * is scaled to length 1.
  *
  * A round costs at most 2 n k dim operations in matrix products (nearest.c), less where bounds show that nothing can
- * change (bounds.c), and two rows of memory a vector that changes (sums.c). Memory beyond the vectors: about 40 bytes a
- * vector and 4 for every 64 clusters, up to 128; 16 bytes a number of the centroids; a tile of at most 4 MB a thread. No
- * number of threads changes a bit, nor does the kind of products. Ties go to the lower index.
+ * change (bounds.c), and two rows of memory a vector that changes (sums.c). Memory beyond the vectors: about 40 bytes
+ * a vector and 4 for every 64 clusters, up to 128; 16 bytes a number of the centroids; a tile of at most 6 MB a
+ * thread. No number of threads changes a bit, nor does the kind of products. Ties go to the lower index.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -60,7 +61,9 @@ farthest(const struct rounds *s, const float *distance, size_t n)
     return best;
 }
 
-/* Gives every empty cluster the farthest vector, which makes it a cluster of its own; false if there is none to give. */
+/*
+ * Gives every empty cluster the farthest vector, which makes it a cluster of its own; false if there is none to give.
+ */
 static bool
 reseed(struct rounds *s, size_t n, size_t k)
 {
@@ -209,8 +212,9 @@ find_mean(struct run *r)
 }
 
 /*
- * Whether the seeds tell more of the vectors than their mean does: whether they lie nearer to a seed than to it. If not,
- * as where there are no clusters, a small sample leads astray: its vectors stay with what they happened to begin with.
+ * Whether the seeds tell more of the vectors than their mean does: whether they lie nearer to a seed than to it. If
+ * not, as where there are no clusters, a small sample leads astray: its vectors stay with what they happened to begin
+ * with.
  */
 static enum status
 worth_refining(bool *out, const struct cloud *cloud, double spread, struct err *err)

@@ -20,8 +20,10 @@ cloud_at(const struct cloud *c, size_t i)
 
 /* ---- seeds (seeds.c) ---- */
 
-/* k-means++ over the cloud into centroid (k, dim); spread becomes the sum of the squared distances to the nearest of them,
- * about: it was taken some draws before the last. SYSTEM. */
+/*
+ * k-means++ over the cloud into centroid (k, dim); spread becomes the sum of the squared distances to the nearest of
+ * them, about: it was taken some draws before the last. SYSTEM.
+ */
 enum status seeds_draw(
     float *centroid, double *spread, size_t k, const struct cloud *cloud, uint64_t seed, struct err *err);
 
@@ -54,8 +56,10 @@ void sums_free(struct sums *s);
 void sums_follow(struct sums *s, const uint32_t *code);
 /* (k) vectors of each cluster. */
 const uint64_t *sums_count(const struct sums *s);
-/* The mean of each cluster, under unit to length 1; an empty cluster, and under unit one whose vectors cancel out, keeps
- * its place. */
+/*
+ * The mean of each cluster, under unit to length 1; an empty cluster, and under unit one whose vectors cancel out,
+ * keeps its place.
+ */
 void sums_means(float *centroid, const struct sums *s, bool unit);
 /* The sum of the squared distances of the vectors to the centroid of their cluster, from the sums alone: what is small
  * beside the lengths of the vectors is lost. */

@@ -4,8 +4,8 @@
  *
  * The first batch is clustered by kmeans.c. Of every further one each vector goes to its nearest centroid, and each
  * centroid to the mean of all vectors that have come to it so far: what Sculley's rate of 1 over the count leads to,
- * batch by batch. A cluster that nothing has come to takes the vector of the batch that lies farthest from its centroid.
- * 2 n k dim operations in products. Memory: the batch, and the centroids three times.
+ * batch by batch. A cluster that nothing has come to takes the vector of the batch that lies farthest from its
+ * centroid. 2 n k dim operations in products. Memory: the batch, and the centroids three times.
  */
 #include <math.h>
 #include <stdlib.h>

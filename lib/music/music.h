@@ -85,8 +85,8 @@ void points_free(struct points *p);
 /* ---- vectors to learn from, all or a sample (picks.c) ---- */
 
 /*
- * A growing table, row-major; all zero is empty. With most set, it holds that many vectors at most: those with the least
- * keys of all that were offered, so that the order of the stream does not matter.
+ * A growing table, row-major; all zero is empty. With most set, it holds that many vectors at most: those with the
+ * least keys of all that were offered, so that the order of the stream does not matter.
  *
  *     picks_take(&p, map, key, &err) ... p.next may be changed, or be let go ... picks_keep(&p, id_hash, &err)
  */
@@ -148,8 +148,8 @@ void kmeans_free(struct kmeans *km);
 
 /*
  * The same for vectors that come one after another and do not fit into memory (minibatch.c): what does not depend on
- * their number is batch vectors, batch ≥ k. iterations, target and key of o do not count. count and inertia are those of the
- * time when a vector was seen.
+ * their number is batch vectors, batch ≥ k. iterations, target and key of o do not count. count and inertia are those
+ * of the time when a vector was seen.
  */
 struct minibatch;
 enum status minibatch_new(
@@ -169,16 +169,16 @@ enum status assigner_new(
     struct assigner **out, const struct codebooks *books, enum modality m, bool half, struct err *err);
 void assigner_free(struct assigner *a);
 /*
- * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties to the lower index; a
- * row's code does not depend on the other rows. Not for two callers at once.
+ * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties to the lower
+ * index; a row's code does not depend on the other rows. Not for two callers at once.
  */
 void assigner_look(int32_t *code, const struct assigner *a, const float *X, size_t n);
 
 /* ---- missing codes (impute.c, imputesearch.c) ---- */
 
 /*
- * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory; half:
- * the vectors rounded to bfloat16. Dimensions are those of the codebooks, which are borrowed.
+ * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory;
+ * half: the vectors rounded to bfloat16. Dimensions are those of the codebooks, which are borrowed.
  */
 struct imputer;
 enum status imputer_load(

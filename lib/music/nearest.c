@@ -4,10 +4,10 @@
  *
  * |x - c|² = |x|² + 2 (|c|²/2 - x·c). A product has an error of at most g |x||c|, with g = dim 2^-24 for a chain of
  * float32 multiply-adds and 2^-7 more where both sides were rounded to bfloat16 (Higham, "Accuracy and Stability of
- * Numerical Algorithms", 2002, §3.1); so every product gives a lower and an upper bound of a distance. What lies above
- * the least upper bound is out; what is left, mostly one centroid, is decided by nearest_distance. That makes the answer
- * the same for both kinds of products and for any company. With bfloat16 the mean of the vectors is taken off both
- * sides first, since errors grow with lengths.
+ * Numerical Algorithms", 2002, §3.1); so every product gives a lower and an upper bound of a distance. What lies
+ * above the least upper bound is out; what is left, mostly one centroid, is decided by nearest_distance. That makes
+ * the answer the same for both kinds of products and for any company. With bfloat16 the mean of the vectors is taken
+ * off both sides first, since errors grow with lengths.
  *
  * Centroids lie in groups of whole panels, at most 32, so that a caller who knows better can leave groups out. Cost: 2
  * dim operations a vector and centroid looked at. Memory: the centroids packed (4 or 2 bytes a number), and once more

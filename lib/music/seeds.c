@@ -2,13 +2,13 @@
 /*
  * seeds - k-means++ (Arthur, Vassilvitskii 2007) by matrix products.
  *
- * Each seed is drawn with probability in proportion to the squared distance D² to the nearest seed before it. To bring D²
- * up to date after each draw is to read all vectors k times. Here several seeds are drawn between two such passes, by
- * rejection (after Cohen-Addad, Lattanzi, Norouzi-Fard, Sohler, Svensson, "Fast and Accurate k-Means++ via Rejection
- * Sampling", NeurIPS 2020): a vector is proposed by its D² of the last pass and taken with probability D² now over D²
- * then, which needs its distances to the seeds drawn since and no others. The distribution is the same. A pass is the
- * product of all vectors with one panel of new seeds. Passes come after 1, 1, 2, 4, … draws, up to a panel, since D²
- * falls fast in the beginning; small problems take one draw a pass.
+ * Each seed is drawn with probability in proportion to the squared distance D² to the nearest seed before it. To
+ * bring D² up to date after each draw is to read all vectors k times. Here several seeds are drawn between two such
+ * passes, by rejection (after Cohen-Addad, Lattanzi, Norouzi-Fard, Sohler, Svensson, "Fast and Accurate k-Means++ via
+ * Rejection Sampling", NeurIPS 2020): a vector is proposed by its D² of the last pass and taken with probability D²
+ * now over D² then, which needs its distances to the seeds drawn since and no others. The distribution is the same. A
+ * pass is the product of all vectors with one panel of new seeds. Passes come after 1, 1, 2, 4, … draws, up to a
+ * panel, since D² falls fast in the beginning; small problems take one draw a pass.
  *
  * Cost: 2 n k dim operations in products. Memory: 12 bytes a vector.
  */

@@ -2,11 +2,11 @@
 /*
  * sums - the sum of the vectors of each cluster, kept up to date by those that change.
  *
- * Numbers are added as whole multiples of a power of two, so small that the largest sum there can be has 62 bits: sums
- * of integers are exact in any order, so that what was added can be taken away again, and the means have the same bits
- * whether they were summed anew or followed through many rounds. For n vectors a number loses what is below 2^(n's bits -
- * 62) of the largest, for a million the last 2^-41. Two rows of memory are read for a vector that changes. Memory: 12
- * bytes a vector, 8 a number of the centroids.
+ * Numbers are added as whole multiples of a power of two, so small that the largest sum there can be has 62 bits:
+ * sums of integers are exact in any order, so that what was added can be taken away again, and the means have the
+ * same bits whether they were summed anew or followed through many rounds. For n vectors a number loses what is below
+ * 2^(n's bits - 62) of the largest, for a million the last 2^-41. Two rows of memory are read for a vector that
+ * changes. Memory: 12 bytes a vector, 8 a number of the centroids.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -177,8 +177,9 @@ bool packed_half_fast(void);
 size_t packed_panel(void);
 /*
  * The same of some panels, from … to - 1, and of M rows that lie anywhere, on the calling thread (panels.c): row X[i]
- * gives the numbers from * packed_panel() … to * packed_panel() - 1 of Y[i], those beyond N too, whatever they are. X[i]
- * is of float, or for PACK_BF16 of bf16, K rounded up to even; PACK_Q8 is not for this. Bits are those of packed_rows.
+ * gives the numbers from * packed_panel() … to * packed_panel() - 1 of Y[i], those beyond N too, whatever they are.
+ * X[i] is of float, or for PACK_BF16 of bf16, K rounded up to even; PACK_Q8 is not for this. Bits are those of
+ * packed_rows.
  */
 void packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Some panels of a packed matrix times rows that lie anywhere, on the calling thread: for searches that know where they
- * need not look. The layout is that of packed.c, and so are the chains: an element has the bits that packed_rows gives it.
+ * Some panels of a packed matrix times rows that lie anywhere, on the calling thread: for searches that know where
+ * they need not look. The layout is that of packed.c, and so are the chains: an element has the bits that packed_rows
+ * gives it.
  *
  * A panel is taken in slices of K that stay in the second cache while all rows pass; between slices the sums rest in Y.
  */
