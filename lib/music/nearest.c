@@ -4,10 +4,10 @@
  *
  * |x - c|² = |x|² + 2 (|c|²/2 - x·c). A product has an error of at most g |x||c|, with g = dim 2^-24 for a chain of
  * float32 multiply-adds and 2^-7 more where both sides were rounded to bfloat16 (Higham, "Accuracy and Stability of
- * Numerical Algorithms", 2002, §3.1); so every product gives a lower and an upper bound of a distance. What lies
- * above the least upper bound is out; what is left, mostly one centroid, is decided by nearest_distance. That makes
- * the answer the same for both kinds of products and for any company. With bfloat16 the mean of the vectors is taken
- * off both sides first, since errors grow with lengths.
+ * Numerical Algorithms", 2002, §3.1); so every product gives a lower bound of a distance. Where the bound is
+ * least the distance is taken; what has a bound above it is out; what is left, mostly nothing, is decided by
+ * nearest_distance. That makes the answer the same for both kinds of products and for any company. With bfloat16 the
+ * mean of the vectors is taken off both sides first, since errors grow with lengths.
  *
  * Centroids lie in groups of whole panels, at most 32, so that a caller who knows better can leave groups out. Cost: 2
  * dim operations a vector and centroid looked at. Memory: the centroids packed (4 or 2 bytes a number), and once more
@@ -64,14 +64,13 @@ nearest_init(struct nearest *n, size_t k, size_t dim, bool half, const float *me
     n->at = calloc(k, sizeof(*n->at));
     n->of = calloc(columns(n), sizeof(*n->of));
     n->low = calloc(columns(n), sizeof(*n->low));
-    n->high = calloc(columns(n), sizeof(*n->high));
     n->spread = calloc(columns(n), sizeof(*n->spread));
     n->shifted = calloc(k, dim * sizeof(*n->shifted));
-    if (n->at == NULL || n->of == NULL || n->low == NULL || n->high == NULL || n->spread == NULL || n->shifted == NULL)
+    if (n->at == NULL || n->of == NULL || n->low == NULL || n->spread == NULL || n->shifted == NULL)
         return err_memory(err);
     for (size_t c = 0; c < columns(n); c++) {
         n->of[c] = c < k ? (uint32_t)c : NEAREST_NONE;
-        n->low[c] = n->high[c] = INFINITY;
+        n->low[c] = INFINITY;
         if (c < k)
             n->at[c] = (uint32_t)c;
     }
@@ -84,7 +83,6 @@ nearest_fini(struct nearest *n)
     free(n->at);
     free(n->of);
     free(n->low);
-    free(n->high);
     free(n->spread);
     free(n->shifted);
     free(n->memory);
@@ -132,7 +130,6 @@ nearest_set(struct nearest *n, const float *centroid)
         for (size_t j = 0; j < dim; j++)
             n->shifted[c * dim + j] = n->mean == NULL ? v[j] : v[j] - n->mean[j];
         n->low[c] = (float)(norm2 / 2 * (1 - 2 * ROUND));
-        n->high[c] = (float)(norm2 / 2 * (1 + 2 * ROUND));
         n->spread[c] = (float)(error * sqrt(norm2) * (1 + 4 * ROUND));
     }
     packed_make(
@@ -145,7 +142,6 @@ struct nearest_work {
     size_t rows, width, stride; /* of a block; columns of the tile; numbers of a rounded vector */
     float *tile;                /* (rows, width) */
     float *least;               /* (rows, NEAREST_GROUPS) least lower bound of a group, in halves */
-    float *high;                /* (rows) least upper bound, in halves */
     bf16 *half;                 /* (rows, stride) */
     float *shifted;             /* (dim) */
 };
@@ -164,10 +160,9 @@ nearest_work_new(struct nearest_work **out, const struct nearest *n, struct err 
     w->stride = (n->dim + 1) / 2 * 2;
     w->tile = calloc(w->rows, w->width * sizeof(*w->tile));
     w->least = calloc(w->rows, NEAREST_GROUPS * sizeof(*w->least));
-    w->high = calloc(w->rows, sizeof(*w->high));
     w->half = calloc(n->half ? w->rows : 1, w->stride * sizeof(*w->half));
     w->shifted = calloc(n->dim, sizeof(*w->shifted));
-    if (w->tile == NULL || w->least == NULL || w->high == NULL || w->half == NULL || w->shifted == NULL) {
+    if (w->tile == NULL || w->least == NULL || w->half == NULL || w->shifted == NULL) {
         nearest_work_free(w);
         return err_memory(err);
     }
@@ -182,7 +177,6 @@ nearest_work_free(struct nearest_work *w)
         return;
     free(w->tile);
     free(w->least);
-    free(w->high);
     free(w->half);
     free(w->shifted);
     free(w);
@@ -194,23 +188,20 @@ nearest_work_rows(const struct nearest_work *w)
     return w->rows;
 }
 
-/* The bounds of a vector's distances to m columns from c on, halved and without its own squared length: the least lower
- * one, and the least upper one if it is below high. */
-static void
-bounds_of(float *least, float *high, const struct nearest *n, const float *restrict dot, float norm, size_t c, size_t m)
+/* The least lower bound of a vector's distances to m columns from c on, halved and without its own squared length. */
+static float
+least_of(const struct nearest *n, const float *restrict dot, float norm, size_t c, size_t m)
 {
-    const float *restrict spread = n->spread + c, *restrict low = n->low + c, *restrict up = n->high + c;
-    float lo = INFINITY, hi = *high;
+    const float *restrict spread = n->spread + c, *restrict low = n->low + c;
+    float least = INFINITY;
 
-#pragma omp simd reduction(min : lo, hi)
+#pragma omp simd reduction(min : least)
     for (size_t j = 0; j < m; j++) {
-        float error = norm * spread[j], l = low[j] - dot[j] - error, h = up[j] - dot[j] + error;
+        float l = low[j] - dot[j] - norm * spread[j];
 
-        lo = l < lo ? l : lo;
-        hi = h < hi ? h : hi;
+        least = l < least ? l : least;
     }
-    *least = lo;
-    *high = hi;
+    return least;
 }
 
 /* How many of m columns from c on have a lower bound that is not above limit; NaN counts. */
@@ -249,56 +240,90 @@ look_group(const struct nearest_block *b, const struct nearest *n, struct neares
         }
     packed_some(y, x, &n->packed, m, from / panel, (to + panel - 1) / panel);
     for (size_t i = 0; i < m; i++)
-        bounds_of(&w->least[which[i] * NEAREST_GROUPS + g], &w->high[which[i]], n, y[i] + from,
-            length(b->norm2[which[i]]), from, to - from);
+        w->least[which[i] * NEAREST_GROUPS + g] = least_of(n, y[i] + from, length(b->norm2[which[i]]), from, to - from);
 }
 
-/* The best so far of a search: what is not above limit, in halves, may still be better. */
+/* The search of one vector: the best so far, of which no bound above limit, in halves, can be better. */
 struct search {
+    const struct nearest *n;
+    const float *x, *dot; /* its numbers; its products with all columns */
+    float norm;
+    double norm2;
     uint32_t own, best;
     float distance, limit;
 };
 
+/* From the best distance so far. */
+static void
+set_limit(struct search *s)
+{
+    double far = s->best == NEAREST_NONE ? INFINITY : (double)s->distance * (1 + 8 * s->n->slack);
+    double limit = (far - s->norm2) / 2 + 2 * ROUND * s->norm2;
+
+    s->limit = (float)(limit + ROUND * fabs(limit));
+}
+
 /* Tries the m columns from c on. */
 static void
-try_columns(struct search *s, const struct nearest *n, const float *x, const float *dot, float norm, size_t c, size_t m)
+try_columns(struct search *s, size_t c, size_t m)
 {
-    if (not_above(n, dot, norm, c, m, s->limit) == 0)
+    if (not_above(s->n, s->dot + c, s->norm, c, m, s->limit) == 0)
         return;
-    for (size_t j = 0; j < m; j++) {
-        uint32_t at = n->of[c + j];
+    for (size_t j = c; j < c + m; j++) {
+        uint32_t at = s->n->of[j];
         float d;
 
-        if (at == s->own || not_above(n, dot + j, norm, c + j, 1, s->limit) == 0)
+        if (at == s->own || at == s->best || not_above(s->n, s->dot + j, s->norm, j, 1, s->limit) == 0)
             continue;
-        d = nearest_distance(x, n->centroid + (size_t)at * n->dim, n->dim);
+        d = nearest_distance(s->x, s->n->centroid + (size_t)at * s->n->dim, s->n->dim);
         if (s->best == NEAREST_NONE || d < s->distance || (!(s->distance < d) && at < s->best)) {
             s->distance = d;
             s->best = at;
+            set_limit(s);
         }
     }
 }
 
-/* Decides row i among the columns that are not excluded. */
+static void
+try_group(struct search *s, size_t g)
+{
+    size_t end = (g + 1) * s->n->width < s->n->k ? (g + 1) * s->n->width : s->n->k;
+
+    for (size_t c = g * s->n->width; c < end; c += LANES)
+        try_columns(s, c, end - c < LANES ? end - c : LANES);
+}
+
+/* Decides row i among the columns that are not excluded: first those of the group with the least bound, which mostly
+ * exclude all others. */
 static void
 decide(struct nearest_block *b, const struct nearest *n, const struct nearest_work *w, size_t i)
 {
-    double norm2 = (double)b->norm2[i], limit = norm2 + 2 * (double)w->high[i] + 4 * ROUND * norm2;
-    struct search s = {.own = b->code[i], .best = b->code[i], .distance = b->distance[i]};
-    double known = s.own == NEAREST_NONE ? INFINITY : (double)s.distance * (1 + 2 * n->slack);
+    const float *least = w->least + i * NEAREST_GROUPS;
+    struct search s = {.n = n,
+        .x = b->x[i],
+        .dot = w->tile + i * w->width,
+        .norm = length(b->norm2[i]),
+        .norm2 = (double)b->norm2[i],
+        .own = b->code[i],
+        .best = b->code[i],
+        .distance = b->distance[i]};
+    size_t first = n->groups;
 
-    limit = known < limit ? known : limit;
-    limit = (limit * (1 + 4 * n->slack) - norm2) / 2 + 2 * ROUND * norm2;
-    s.limit = (float)(limit + ROUND * fabs(limit));
-    for (size_t g = 0; g < n->groups; g++) {
-        size_t end = (g + 1) * n->width < n->k ? (g + 1) * n->width : n->k;
-
-        if ((b->groups[i] >> g & 1U) == 0 || w->least[i * NEAREST_GROUPS + g] > s.limit)
-            continue;
-        for (size_t c = g * n->width; c < end; c += LANES)
-            try_columns(
-                &s, n, b->x[i], w->tile + i * w->width + c, length(b->norm2[i]), c, end - c < LANES ? end - c : LANES);
+    for (size_t g = 0; g < n->groups; g++)
+        if ((b->groups[i] >> g & 1U) != 0 && (first == n->groups || least[g] < least[first]))
+            first = g;
+    set_limit(&s);
+    if (first < n->groups && s.best == NEAREST_NONE) { /* a first guess: what has the least bound */
+        s.limit = least[first];
+        for (size_t c = first * n->width; c < n->k && s.best == NEAREST_NONE; c += LANES)
+            try_columns(&s, c, n->k - c < LANES ? n->k - c : LANES);
     }
+    for (size_t g = first; g < n->groups; g++)
+        if ((b->groups[i] >> g & 1U) != 0 && !(least[g] > s.limit))
+            try_group(&s, g);
+    for (size_t g = 0; g < first; g++)
+        if ((b->groups[i] >> g & 1U) != 0 && !(least[g] > s.limit))
+            try_group(&s, g);
     if (s.best == NEAREST_NONE) { /* numbers whose squares overflow */
         s.best = 0;
         s.distance = nearest_distance(b->x[i], n->centroid, n->dim);
@@ -332,10 +357,9 @@ set_bounds(struct nearest_block *b, const struct nearest *n, const struct neares
             continue;
         if (g == mine) {
             size_t from = g * n->width, to = from + n->width < n->k ? from + n->width : n->k, at = n->at[b->code[i]];
-            float before, behind, any = INFINITY;
+            float before = least_of(n, dot + from, norm, from, at - from);
+            float behind = least_of(n, dot + at + 1, norm, at + 1, to - at - 1);
 
-            bounds_of(&before, &any, n, dot + from, norm, from, at - from);
-            bounds_of(&behind, &any, n, dot + at + 1, norm, at + 1, to - at - 1);
             least = before < behind ? before : behind;
         }
         bound[g] = bound_from(least, (double)b->norm2[i]);
@@ -356,7 +380,6 @@ nearest_look(struct nearest_block *b, const struct nearest *n, struct nearest_wo
 
     for (size_t i = 0; i < b->n; i++) {
         any |= b->groups[i];
-        w->high[i] = INFINITY;
         if (n->half) {
             const float *x = b->x[i];
 

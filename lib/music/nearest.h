@@ -26,7 +26,7 @@ struct nearest {
     const float *mean;            /* (dim) what products leave out of every vector, borrowed; NULL for nothing */
     uint32_t *at;                 /* (k) the column of a centroid */
     uint32_t *of;                 /* (columns) the centroid of a column; NEAREST_NONE behind the last */
-    float *low, *high, *spread;   /* (columns) half the squared length, less and more its error; error of a product */
+    float *low, *spread;          /* (columns) half the squared length, less its error; error of a product */
     float *shifted;               /* (k, dim) in the order of columns, without the mean */
     struct packed packed;
     void *memory;
