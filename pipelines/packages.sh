@@ -45,6 +45,7 @@ valgrind valgrind
 '
 
 bench='
+python3-faiss /usr/lib/python3/dist-packages/faiss/__init__.py
 python3-numpy /usr/lib/python3/dist-packages/numpy/__init__.py
 python3-sklearn /usr/lib/python3/dist-packages/sklearn/__init__.py
 python3-torch /usr/lib/python3/dist-packages/torch/__init__.py

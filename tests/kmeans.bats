@@ -135,6 +135,74 @@ JSON
     run -1 cmp -s a.mp d.mp
 }
 
+@test "kmeans: products of bfloat16 and of float32 give the same bytes" {
+    planted 4000 | mk in.mp
+    kmeans -m audio -k 50 --precision f32 -o a.mp in.mp
+    kmeans -m audio -k 50 --precision bf16 -o b.mp in.mp
+    same a.mp b.mp
+    kmeans -m audio -k 50 -o c.mp in.mp
+    same a.mp c.mp
+}
+
+@test "kmeans: --sample draws by track_id, so that the order of the stream does not matter" {
+    planted 3000 >in.json
+    mk in.mp <in.json
+    sort -r in.json | mk other.mp
+    run -0 --separate-stderr kmeans -m audio -k 20 --sample 500 -o a.mp in.mp
+    [[ $stderr == *"in=3000 out=20 rejected=0 vectors=500 "* ]]
+    kmeans -m audio -k 20 --sample 500 -o b.mp other.mp
+    same a.mp b.mp
+    mp2json a.mp | jq -es '([.[].count] | add) == 500'
+    # more than there are: all
+    run -0 --separate-stderr kmeans -m audio -k 20 --sample 5000 -o c.mp in.mp
+    [[ $stderr == *" vectors=3000 "* ]]
+    kmeans -m audio -k 20 --sample 500 --seed 2 -o d.mp in.mp
+    run -1 cmp -s a.mp d.mp
+}
+
+@test "kmeans: --minibatch holds one batch, counts every vector and comes near to the whole" {
+    planted 3000 | mk in.mp
+    run -0 --separate-stderr kmeans -m audio -k 20 --minibatch 700 --threads 1 -o a.mp in.mp
+    [[ $stderr =~ "in=3000 out=20 rejected=0 vectors=3000 live=20 iterations=5 inertia="([0-9.]+)" " ]]
+    mini=${BASH_REMATCH[1]}
+    kmeans -m audio -k 20 --minibatch 700 --threads 4 -o b.mp in.mp
+    same a.mp b.mp
+    mp2json a.mp | jq -es '([.[].count] | add) == 3000'
+    run -0 --separate-stderr kmeans -m audio -k 20 -o whole.mp in.mp
+    [[ $stderr =~ " inertia="([0-9.]+)" " ]]
+    awk -v a="$mini" -v b="${BASH_REMATCH[1]}" 'BEGIN { exit !(a < 1.5 * b) }'
+    # one batch that is not even full
+    kmeans -m audio -k 20 --minibatch 5000 in.mp | mp2json | jq -es '([.[].count] | add) == 3000'
+}
+
+@test "kmeans: --target ends as soon as the inertia is there" {
+    planted 3000 | mk in.mp
+    run -0 --separate-stderr kmeans -m audio -k 150 -o a.mp in.mp
+    [[ $stderr =~ " iterations="([0-9]+)" inertia="([0-9.]+)" " ]]
+    all=${BASH_REMATCH[1]} target=$(awk -v x="${BASH_REMATCH[2]}" 'BEGIN { print 1.05 * x }')
+    run -0 --separate-stderr kmeans -m audio -k 150 --target "$target" -v -o b.mp in.mp
+    [[ $stderr =~ " iterations="([0-9]+)" inertia="([0-9.]+)" " ]]
+    [ "${BASH_REMATCH[1]}" -lt "$all" ]
+    awk -v x="${BASH_REMATCH[2]}" -v t="$target" 'BEGIN { exit !(x <= t) }'
+    [[ $stderr == *"kmeans: clustered in "*" comparisons of a vector with all clusters"* ]]
+}
+
+@test "kmeans: --spherical is --unit; samples and batches below K, and both, are 64" {
+    planted 300 | mk in.mp
+    kmeans -m audio -k 9 --unit -o a.mp in.mp
+    kmeans -m audio -k 9 --spherical -o b.mp in.mp
+    same a.mp b.mp
+    run -64 --separate-stderr kmeans -m audio -k 9 --sample 8 in.mp
+    [ "$stderr" = "kmeans: --sample: expected 0 or at least 9, the clusters, got 8" ]
+    run -64 --separate-stderr kmeans -m audio -k 9 --minibatch 8 in.mp
+    [ "$stderr" = "kmeans: --minibatch: expected 0 or at least 9, the clusters, got 8" ]
+    run -64 --separate-stderr kmeans -m audio -k 9 --minibatch 20 --sample 20 in.mp
+    [ "$stderr" = "kmeans: --minibatch goes with neither --sample nor --target" ]
+    mk nameless.mp <<<'{"modality":"audio","vector":[1]}'
+    run -65 --separate-stderr kmeans -m audio -k 1 nameless.mp
+    [[ $stderr == *"record 1, byte 0: track_id: missing" ]]
+}
+
 @test "kmeans: a full disk is 74, a closed pipe ends quietly" {
     four
     run -74 --separate-stderr bash -c 'kmeans -m semantic -k 2 four.mp >/dev/full'

@@ -112,6 +112,74 @@ JSON
     mp2json some.out | cmp - want.json
 }
 
+# kinds N: N tracks of 10 kinds, with a playlist vector that tells the kind, and a semantic one that every third lacks.
+kinds() {
+    awk -v n="$1" 'function u() { x = (x * 48271) % 2147483647; return x / 2147483647 - 0.5 }
+        BEGIN { x = 3; for (c = 0; c < 10; c++) for (j = 0; j < 12; j++) m[c, j] = 2 * u()
+            for (i = 0; i < n; i++) { c = i * i % 10
+                printf "{\"track_id\":\"t%d\",\"cold\":false,\"playlist\":[", i
+                for (j = 0; j < 12; j++) printf "%s%.4f", j ? "," : "", m[c, j] + u()
+                if (i % 3) { printf "],\"semantic\":["
+                    for (j = 0; j < 5; j++) printf "%s%.4f", j ? "," : "", m[c, j] + u() / 4 }
+                print "]}" } }'
+}
+
+@test "tok-map: imputed codes are those of a plain search, for any number of threads and any order" {
+    kinds 700 >in.json
+    mk in.mp <in.json
+    for m in playlist semantic; do kmeans -m $m -k 8 in.mp; done >all.cb
+    tok-map -c all.cb --missing impute --train in.mp --neighbours 7 --threads 1 -o a.mp in.mp
+    tok-map -c all.cb --missing impute --train in.mp --neighbours 7 --threads 4 -o b.mp in.mp
+    same a.mp b.mp
+    mp2json a.mp | jq -r '[.track_id, .codes.semantic, (.imputed != null)] | @tsv' | sort >codes
+    # cosines of the playlist vectors; a vote of the seven nearest that have a semantic code
+    jq -r '[.track_id, .playlist[]] | @tsv' in.json | sort | join -t "$(printf '\t')" codes - | awk -F'\t' '
+        { code[NR] = $2; asks[NR] = $3 == "true"; n = 0
+          for (j = 4; j <= NF; j++) n += $j * $j
+          for (j = 4; j <= NF; j++) v[NR, j] = $j / sqrt(n) }
+        END { for (i = 1; i <= NR; i++) if (asks[i]) {
+            delete like
+            for (t = 1; t <= NR; t++) if (!asks[t]) { like[t] = 0; for (j = 4; j <= 15; j++) like[t] += v[i, j] * v[t, j] }
+            delete votes; delete sum
+            for (k = 0; k < 7; k++) { best = 0
+                for (t in like) if (!best || like[t] > like[best]) best = t
+                votes[code[best]]++; sum[code[best]] += like[best]; delete like[best] }
+            win = -1
+            for (c in votes) if (win < 0 || votes[c] > votes[win] || (votes[c] == votes[win] && sum[c] > sum[win])) win = c
+            asked++; wrong += win != code[i] } 
+          print asked, wrong + 0; exit !(asked == 234 && wrong == 0) }'
+    sed -n 301,303p in.json | mk some.mp
+    tok-map -c all.cb --missing impute --train in.mp --neighbours 7 -o some.out some.mp
+    mp2json a.mp | sed -n 301,303p >want.json
+    mp2json some.out | cmp - want.json
+}
+
+@test "tok-map: --precision bf16 gives the same codes" {
+    kinds 900 | mk in.mp
+    for m in playlist semantic; do kmeans -m $m -k 40 in.mp; done >all.cb
+    tok-map -c all.cb --precision f32 -o a.mp in.mp
+    tok-map -c all.cb --precision bf16 -o b.mp in.mp
+    same a.mp b.mp
+    tok-map -c all.cb --precision bf16 --missing impute --train in.mp in.mp | mp2json >out.json
+    jq -es 'length == 900 and ([.[] | select(.imputed)] | length) == 300' out.json
+}
+
+@test "tok-map: --probe hides codes that are known and tells how many come out right" {
+    kinds 900 | mk in.mp
+    for m in playlist semantic; do kmeans -m $m -k 10 --seed 2 in.mp; done >all.cb
+    run -0 --separate-stderr tok-map -c all.cb --missing impute --train in.mp --probe 0.5 -o a.mp in.mp
+    # what tells the kind tells the code; a track that were its own neighbour would be right by definition
+    [[ $stderr =~ "semantic: of "([0-9]+)" hidden codes "([0-9.]+)" % imputed right, "([0-9.]+)" % by the most frequent code" ]]
+    [ "${BASH_REMATCH[1]}" -gt 200 ] && [ "${BASH_REMATCH[1]}" -lt 400 ]
+    awk -v a="${BASH_REMATCH[2]}" -v b="${BASH_REMATCH[3]}" 'BEGIN { exit !(a > 60 && a < 100 && b < 50) }'
+    [[ $stderr == *"playlist: of "* ]]
+    # what is written stays as it is
+    tok-map -c all.cb --missing impute --train in.mp -o b.mp in.mp
+    same a.mp b.mp
+    run -64 --separate-stderr tok-map -c all.cb --probe 0.5 in.mp
+    [ "$stderr" = "tok-map: --probe needs --missing impute" ]
+}
+
 @test "tok-map: empty stream, cut-off record, missing options" {
     books && joined
     : >empty

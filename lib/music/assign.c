@@ -1,46 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * assign - the nearest centroid of a vector: its music token (Doh, Choi, Nam 2025, §4.1).
- *
- * |x - c|² is least where |c|²/2 - x·c is. The products come from mat_rows, whose bits for a row do not depend on the
- * other rows. n k dim multiply-adds; memory for one tile of products.
+ * assign - the nearest centroid of a vector: its music token (Doh, Choi, Nam 2025, §4.1). The search is that of kmeans
+ * (nearest.c): products exclude, squared distances decide, so that a vector's code depends on nothing else. 2 k dim
+ * operations a vector; memory for the centroids twice.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "music/music.h"
-#include "num/num.h"
+#include "nearest.h"
 
-#define TILE_ROWS 256
-
-/* The index of the least half[c] - dot[c]; the lower one on a tie. */
-static int32_t
-least(const float *half, const float *dot, size_t k)
-{
-    size_t best = 0;
-
-    for (size_t c = 1; c < k; c++)
-        if (half[c] - dot[c] < half[best] - dot[best])
-            best = c;
-    return (int32_t)best;
-}
+struct assigner {
+    struct nearest nearest;
+    struct nearest_work **work; /* one a thread */
+    int threads;
+};
 
 enum status
-assign_nearest(int32_t *code, const struct codebooks *books, enum modality m, const float *X, size_t n, struct err *err)
+assigner_new(struct assigner **out, const struct codebooks *books, enum modality m, bool half, struct err *err)
 {
-    size_t k = books->k[m], dim = books->dim[m], rows = n < TILE_ROWS ? n : TILE_ROWS;
-    float *half = calloc(k, sizeof(*half)), *dot = calloc(rows + 1, k * sizeof(*dot));
-    enum status st = half == NULL || dot == NULL ? err_memory(err) : OK;
+    struct assigner *a = calloc(1, sizeof(*a));
+    enum status st;
 
-    for (size_t c = 0; c < k && st == OK; c++)
-        half[c] = vec_dot(books->v[m] + c * dim, books->v[m] + c * dim, dim) / 2;
-    for (size_t at = 0; at < n && st == OK; at += rows) {
-        size_t some = n - at < rows ? n - at : rows;
-
-        mat_rows(dot, X + at * dim, books->v[m], some, k, dim);
-        for (size_t i = 0; i < some; i++)
-            code[at + i] = least(half, dot + i * k, k);
+    *out = NULL;
+    if (a == NULL)
+        return err_memory(err);
+    a->threads = num_threads();
+    st = nearest_init(&a->nearest, books->k[m], books->dim[m], half, NULL, err);
+    if (st == OK && (a->work = calloc((size_t)a->threads, sizeof(struct nearest_work *))) == NULL)
+        st = err_memory(err);
+    for (int t = 0; t < a->threads && st == OK; t++)
+        st = nearest_work_new(&a->work[t], &a->nearest, err);
+    if (st != OK) {
+        assigner_free(a);
+        return st;
     }
-    free(half);
-    free(dot);
-    return st;
+    nearest_set(&a->nearest, books->v[m]);
+    *out = a;
+    return OK;
+}
+
+void
+assigner_free(struct assigner *a)
+{
+    if (a == NULL)
+        return;
+    for (int t = 0; a->work != NULL && t < a->threads; t++)
+        nearest_work_free(a->work[t]);
+    free(a->work);
+    nearest_fini(&a->nearest);
+    free(a);
+}
+
+static void
+look(int32_t *code, const struct assigner *a, const float *X, size_t m, struct nearest_work *w)
+{
+    struct nearest_block block = {.n = m};
+    size_t groups = a->nearest.groups;
+
+    for (size_t r = 0; r < m; r++) {
+        block.x[r] = X + r * a->nearest.dim;
+        block.norm2[r] = nearest_norm2(&a->nearest, block.x[r]);
+        block.groups[r] = groups == NEAREST_GROUPS ? UINT32_MAX : (1U << groups) - 1;
+        block.code[r] = NEAREST_NONE;
+    }
+    nearest_look(&block, &a->nearest, w);
+    for (size_t r = 0; r < m; r++)
+        code[r] = (int32_t)block.code[r];
+}
+
+void
+assigner_look(int32_t *code, const struct assigner *a, const float *X, size_t n)
+{
+    size_t rows = nearest_work_rows(a->work[0]), share = (n + (size_t)a->threads - 1) / (size_t)a->threads;
+
+    /* Blocks that all threads have one of; how they are cut changes no code. */
+    rows = share < rows && share > 0 ? share : rows;
+#pragma omp parallel num_threads(a->threads)
+    {
+        struct nearest_work *w = a->work[num_thread()];
+
+#pragma omp for schedule(dynamic, 1)
+        for (size_t at = 0; at < n; at += rows)
+            look(code + at, a, X + at * a->nearest.dim, n - at < rows ? n - at : rows, w);
+    }
 }

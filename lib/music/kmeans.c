@@ -2,321 +2,291 @@
 /*
  * kmeans - Lloyd's algorithm (1982) with exact assignment.
  *
- * Seeds: k-means++ (Arthur and Vassilvitskii 2007) over a seeded sample of at most 64 vectors a cluster, since its K
- * passes over everything would cost as much as a round of Lloyd and run at the speed of memory. A cluster that loses
- * its last vector takes the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the
- * mean is scaled to length 1.
+ * Seeds: k-means++ (seeds.c) over a sample of at most 64 vectors a cluster. Where the sample is not everything,
+ * Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first (after
+ * Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
+ * clusters: most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so
+ * that the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last
+ * vector takes the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the mean
+ * is scaled to length 1.
  *
- * A round costs 2 n K dim operations in matrix products; memory beyond the vectors is 16 bytes a vector, K dim doubles
- * and a tile of at most 16 MB. The sums of a round are taken over a cluster's vectors in their order, a cluster to a
- * thread: no number of threads changes a bit. Ties go to the lower index.
+ * A round costs at most 2 n k dim operations in matrix products (nearest.c), less where bounds show that nothing can
+ * change (bounds.c), and two rows of memory a vector that changes (sums.c). Memory beyond the vectors: about 40 bytes
+ * a vector and 4 for every 64 clusters, up to 128; 16 bytes a number of the centroids; a tile of at most 6 MB a
+ * thread. No number of threads changes a bit, nor does the kind of products. Ties go to the lower index.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "music/music.h"
-#include "num/num.h"
+#include "lloyd.h"
 
-#define SAMPLE_PER_CLUSTER 64
-#define TILE_FLOATS ((size_t)4 << 20)
-#define LANES 16
+#define SAMPLE 64       /* vectors a cluster that seeds are drawn from */
+#define SMALLEST 16     /* vectors a cluster of the smallest sample that seeds are refined with */
+#define GAIN 0.01       /* share of the inertia that a round over a sample must gain for another */
+#define SAMPLE_ROUNDS 6 /* over a sample, at most */
+#define MEAN_OF 4096    /* vectors that give the mean for products of bfloat16 */
 
 struct run {
     const struct kmeans_options *o;
     const float *X; /* (n, dim) */
     size_t n, dim;
+    float *mean;
     struct kmeans *km;
-    uint32_t *code;  /* (n) cluster of each vector */
-    float *distance; /* (n) squared, to its centroid */
-    float *norm;     /* (n) squared length */
-    float *half;     /* (k) half the squared length of a centroid */
-    float *tile;     /* (rows, k) products */
-    size_t rows;     /* of a tile */
-    uint32_t *order; /* (n) vectors by cluster */
-    size_t *start;   /* (k + 1) where a cluster begins in order */
-    size_t changed;
+    void (*progress)(void *arg, size_t iteration, double inertia);
+    void *arg;
 };
 
-/* Squared distance, in lanes that are written out: the order of the sum is the source's, not the vectoriser's. */
-static float
-squared_distance(const float *x, const float *y, size_t n)
-{
-    float s[LANES] = {0}, sum = 0;
-    size_t i = 0;
+/* One set of vectors under way. */
+struct rounds {
+    struct bounds *bounds;
+    struct sums *sums;
+    uint64_t *count; /* (k) */
+    double inertia;
+    size_t live;
+};
 
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) {
-            float d = x[i + j] - y[i + j];
-            s[j] += d * d;
-        }
-    for (; i < n; i++)
-        s[i % LANES] += (x[i] - y[i]) * (x[i] - y[i]);
-    for (size_t j = 0; j < LANES; j++)
-        sum += s[j];
-    return sum;
-}
-
-/* The index at which the running sum of d passes a uniform share of the whole; any index if all are 0. */
-static size_t
-draw(struct rng *rng, const float *d, size_t n)
-{
-    double total = 0, at, sum = 0;
-    size_t last = 0;
-
-    for (size_t i = 0; i < n; i++)
-        total += (double)d[i];
-    if (!(total > 0))
-        return (size_t)rng_below(rng, n);
-    at = rng_unit(rng) * total;
-    for (size_t i = 0; i < n; i++) {
-        if (d[i] > 0)
-            last = i;
-        sum += (double)d[i];
-        if (sum > at)
-            return last;
-    }
-    return last;
-}
-
-/* k-means++ over the sample (m indices of vectors); d has room for m. */
-static void
-seed_from(struct run *r, struct rng *rng, const uint32_t *sample, float *d, size_t m)
-{
-    size_t dim = r->dim;
-
-    for (size_t i = 0; i < m; i++)
-        d[i] = INFINITY;
-    for (size_t c = 0; c < r->km->k; c++) {
-        size_t pick = c == 0 ? (size_t)rng_below(rng, m) : draw(rng, d, m);
-        float *centroid = r->km->centroid + c * dim;
-
-        memcpy(centroid, r->X + (size_t)sample[pick] * dim, dim * sizeof(float));
-#pragma omp parallel for schedule(static) num_threads(num_threads())
-        for (size_t i = 0; i < m; i++) {
-            float x = squared_distance(r->X + (size_t)sample[i] * dim, centroid, dim);
-            d[i] = x < d[i] ? x : d[i];
-        }
-    }
-}
-
-static enum status
-seed_centroids(struct run *r, struct err *err)
-{
-    size_t m = r->o->k * SAMPLE_PER_CLUSTER < r->n ? r->o->k * SAMPLE_PER_CLUSTER : r->n;
-    struct rng rng = rng_seed(r->o->seed, 0x6b6d6e73);
-    uint32_t *sample = r->order; /* free until the first round */
-    float *d = malloc(m * sizeof(*d));
-
-    if (d == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < r->n; i++)
-        sample[i] = (uint32_t)i;
-    for (size_t i = 0; i < m && m < r->n; i++) { /* the first m of a Fisher-Yates shuffle */
-        size_t j = i + (size_t)rng_below(&rng, r->n - i);
-        uint32_t t = sample[i];
-        sample[i] = sample[j];
-        sample[j] = t;
-    }
-    seed_from(r, &rng, sample, d, m);
-    free(d);
-    return OK;
-}
-
-/* The nearest centroid of vector i, whose products with all of them are in dot. */
-static uint32_t
-nearest(const struct run *r, const float *dot)
-{
-    uint32_t best = 0;
-    float least = r->half[0] - dot[0];
-
-    for (size_t c = 1; c < r->km->k; c++) {
-        float x = r->half[c] - dot[c];
-        if (x < least) {
-            least = x;
-            best = (uint32_t)c;
-        }
-    }
-    return best;
-}
-
-/* Assigns every vector: |x - c|² is least where |c|²/2 - x·c is. */
-static void
-assign(struct run *r)
-{
-    size_t k = r->km->k, dim = r->dim, changed = 0;
-
-    for (size_t c = 0; c < k; c++) {
-        const float *v = r->km->centroid + c * dim;
-        r->half[c] = vec_dot(v, v, dim) / 2;
-    }
-    for (size_t at = 0; at < r->n; at += r->rows) {
-        size_t m = r->n - at < r->rows ? r->n - at : r->rows;
-
-        mat_mul(r->tile, k, r->X + at * dim, dim, false, r->km->centroid, dim, true, m, k, dim, 1, 0);
-#pragma omp parallel for schedule(static) reduction(+ : changed) num_threads(num_threads())
-        for (size_t i = 0; i < m; i++) {
-            uint32_t c = nearest(r, r->tile + i * k);
-            changed += c != r->code[at + i];
-            r->code[at + i] = c;
-            /* Not from the product: that would lose the small distances to cancellation. */
-            r->distance[at + i] = squared_distance(r->X + (at + i) * dim, r->km->centroid + c * dim, dim);
-        }
-    }
-    r->changed = changed;
-}
-
-/* Counts, and the vectors by cluster in their own order. */
-static void
-group(struct run *r)
-{
-    size_t k = r->km->k, *start = r->start;
-
-    memset(start, 0, (k + 1) * sizeof(*start));
-    for (size_t i = 0; i < r->n; i++)
-        start[r->code[i] + 1]++;
-    r->km->live = 0;
-    for (size_t c = 0; c < k; c++) {
-        r->km->count[c] = start[c + 1];
-        r->km->live += start[c + 1] > 0;
-        start[c + 1] += start[c];
-    }
-    for (size_t i = 0; i < r->n; i++)
-        r->order[start[r->code[i]]++] = (uint32_t)i;
-    for (size_t c = k; c > 0; c--)
-        start[c] = start[c - 1];
-    start[0] = 0;
-}
+/* ---- empty clusters ---- */
 
 /* The vector farthest from its centroid whose cluster has others; n if none is away from its centroid. */
 static size_t
-farthest(const struct run *r)
+farthest(const struct rounds *s, const float *distance, size_t n)
 {
-    size_t best = r->n;
+    const uint32_t *code = bounds_code(s->bounds);
+    size_t best = n;
 
-    for (size_t i = 0; i < r->n; i++)
-        if (r->distance[i] > 0 && r->km->count[r->code[i]] > 1 && (best == r->n || r->distance[i] > r->distance[best]))
+    for (size_t i = 0; i < n; i++)
+        if (distance[i] > 0 && s->count[code[i]] > 1 && (best == n || distance[i] > distance[best]))
             best = i;
     return best;
 }
 
-/* Gives every empty cluster the farthest vector, which makes it a cluster of its own. */
-static void
-reseed(struct run *r)
+/*
+ * Gives every empty cluster the farthest vector, which makes it a cluster of its own; false if there is none to give.
+ */
+static bool
+reseed(struct rounds *s, size_t n, size_t k)
 {
+    const float *distance = bounds_distance(s->bounds);
     bool any = false;
 
-    for (size_t c = 0; c < r->km->k; c++) {
+    for (size_t c = 0; c < k; c++) {
         size_t i;
-        if (r->km->count[c] > 0 || (i = farthest(r)) == r->n)
+        if (s->count[c] > 0 || (i = farthest(s, distance, n)) == n)
             continue;
-        r->km->count[r->code[i]]--;
-        r->km->count[c] = 1;
-        r->code[i] = (uint32_t)c;
-        r->distance[i] = 0;
+        s->count[bounds_code(s->bounds)[i]]--;
+        s->count[c] = 1;
+        bounds_move(s->bounds, i, (uint32_t)c);
         any = true;
     }
     if (any)
-        group(r);
+        sums_follow(s->sums, bounds_code(s->bounds));
+    return any;
 }
 
-/* Means; an empty cluster, and under unit one whose vectors cancel out, keeps its place. */
-static void
-update(struct run *r, double *sums)
+/* ---- rounds ---- */
+
+static enum status
+assign(size_t *changed, struct rounds *s, const struct run *r, struct err *err)
 {
-    size_t dim = r->dim;
+    size_t k = r->o->k;
 
-#pragma omp parallel for schedule(dynamic, 4) num_threads(num_threads())
-    for (size_t c = 0; c < r->km->k; c++) {
-        double *sum = sums + c * dim, norm = 0;
-        size_t n = r->start[c + 1] - r->start[c];
+    if (bounds_assign(changed, s->bounds, r->km->centroid, err) != OK)
+        return err->status;
+    sums_follow(s->sums, bounds_code(s->bounds));
+    memcpy(s->count, sums_count(s->sums), k * sizeof(*s->count));
+    s->live = 0;
+    for (size_t c = 0; c < k; c++)
+        s->live += s->count[c] > 0;
+    s->inertia = sums_inertia(s->sums, r->km->centroid);
+    return OK;
+}
 
-        memset(sum, 0, dim * sizeof(*sum));
-        for (size_t i = r->start[c]; i < r->start[c + 1]; i++) {
-            const float *x = r->X + (size_t)r->order[i] * dim;
-            for (size_t j = 0; j < dim; j++)
-                sum[j] += (double)x[j];
+/* Rounds over the vectors of cloud, all of them or a sample. */
+static enum status
+go_round(struct rounds *s, struct run *r, const struct cloud *cloud, bool all, struct err *err)
+{
+    size_t k = r->o->k, changed, most = all ? r->o->iterations : SAMPLE_ROUNDS;
+    enum status st = assign(&changed, s, r, err);
+
+    for (size_t i = 0; i < most && st == OK && (!all || !(s->inertia <= r->o->target)); i++) {
+        double before = s->inertia;
+        bool moved = s->live < k && reseed(s, cloud->n, k);
+
+        sums_means(r->km->centroid, s->sums, r->o->unit);
+        if ((st = assign(&changed, s, r, err)) != OK)
+            break;
+        if (!all && s->inertia > before * (1 - GAIN))
+            break;
+        if (all) {
+            r->km->iterations = i + 1;
+            if (r->progress != NULL)
+                r->progress(r->arg, i + 1, s->inertia);
         }
-        for (size_t j = 0; j < dim; j++)
-            norm += sum[j] * sum[j];
-        norm = r->o->unit ? sqrt(norm) : (double)n;
-        for (size_t j = 0; j < dim && norm > 0; j++)
-            r->km->centroid[c * dim + j] = (float)(sum[j] / norm);
+        if (changed == 0 && (s->live == k || !moved))
+            break;
     }
+    return st;
 }
 
-static double
-inertia(const struct run *r)
+static void
+take_over(struct run *r, struct rounds *s)
 {
-    double sum = 0;
+    const float *distance = bounds_distance(s->bounds);
 
+    memcpy(r->km->count, s->count, r->o->k * sizeof(*s->count));
+    r->km->live = s->live;
+    r->km->looked = bounds_looked(s->bounds) / (double)r->n;
     for (size_t i = 0; i < r->n; i++)
-        sum += (double)r->distance[i];
-    return sum;
+        r->km->inertia += (double)distance[i];
 }
 
 static enum status
-run_new(struct run *r, struct err *err)
+cluster(struct run *r, const uint32_t *row, size_t n, struct err *err)
 {
-    size_t k = r->o->k, n = r->n;
+    struct cloud cloud = {r->X, row, n, r->dim};
+    struct rounds s = {.count = calloc(r->o->k, sizeof(*s.count))};
+    enum status st = s.count == NULL ? err_memory(err) : OK;
 
-    r->rows = TILE_FLOATS / k > 0 ? TILE_FLOATS / k : 1;
-    r->rows = r->rows > n ? n : r->rows;
-    r->code = calloc(n, sizeof(*r->code));
-    r->distance = calloc(n, sizeof(*r->distance));
-    r->half = calloc(k, sizeof(*r->half));
-    r->tile = calloc(r->rows, k * sizeof(*r->tile));
-    r->order = calloc(n, sizeof(*r->order));
-    r->start = calloc(k + 1, sizeof(*r->start));
-    if ((r->km = calloc(1, sizeof(*r->km))) == NULL)
+    if (st == OK && (st = bounds_new(&s.bounds, &cloud, r->o->k, r->o->half, r->mean, err)) == OK &&
+        (st = sums_new(&s.sums, &cloud, r->o->k, err)) == OK)
+        st = go_round(&s, r, &cloud, n == r->n, err);
+    if (st == OK && n == r->n)
+        take_over(r, &s);
+    bounds_free(s.bounds);
+    sums_free(s.sums);
+    free(s.count);
+    return st;
+}
+
+/* ---- samples ---- */
+
+struct keyed {
+    uint64_t key;
+    uint32_t row;
+};
+
+static int
+by_key(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* All rows by their keys; NULL without memory. */
+static uint32_t *
+shuffled(const struct run *r)
+{
+    struct keyed *all = calloc(r->n, sizeof(*all));
+    uint32_t *row = calloc(r->n, sizeof(*row));
+
+    for (size_t i = 0; i < r->n && all != NULL; i++) {
+        uint64_t id = r->o->key == NULL ? i : r->o->key[i];
+        all[i] = (struct keyed){hash64(r->o->seed, &id, sizeof(id)), (uint32_t)i};
+    }
+    if (all != NULL && row != NULL) {
+        qsort(all, r->n, sizeof(*all), by_key);
+        for (size_t i = 0; i < r->n; i++)
+            row[i] = all[i].row;
+    } else {
+        free(row);
+        row = NULL;
+    }
+    free(all);
+    return row;
+}
+
+/* The mean that products of bfloat16 leave out: any will do, a good one lets more be excluded. */
+static void
+find_mean(struct run *r)
+{
+    size_t step = r->n / MEAN_OF + 1, m = 0;
+
+    for (size_t i = 0; i < r->n; i += step, m++)
+        vec_axpy(r->mean, 1, r->X + i * r->dim, r->dim);
+    for (size_t j = 0; j < r->dim; j++)
+        r->mean[j] /= (float)m;
+}
+
+/*
+ * Whether the seeds tell more of the vectors than their mean does: whether they lie nearer to a seed than to it. If
+ * not, as where there are no clusters, a small sample leads astray: its vectors stay with what they happened to begin
+ * with.
+ */
+static enum status
+worth_refining(bool *out, const struct cloud *cloud, double spread, struct err *err)
+{
+    double *mean = calloc(cloud->dim, sizeof(*mean)), variance = 0;
+
+    if (mean == NULL)
         return err_memory(err);
-    r->km->k = k;
-    r->km->dim = r->dim;
-    r->km->centroid = calloc(k, r->dim * sizeof(float));
-    r->km->count = calloc(k, sizeof(*r->km->count));
-    if (r->code == NULL || r->distance == NULL || r->half == NULL || r->tile == NULL || r->order == NULL ||
-        r->start == NULL || r->km->centroid == NULL || r->km->count == NULL)
-        return err_memory(err);
+    for (size_t i = 0; i < cloud->n; i++) {
+        const float *x = cloud_at(cloud, i);
+
+        for (size_t j = 0; j < cloud->dim; j++) {
+            mean[j] += (double)x[j];
+            variance += (double)x[j] * (double)x[j];
+        }
+    }
+    for (size_t j = 0; j < cloud->dim; j++)
+        variance -= mean[j] * mean[j] / (double)cloud->n;
+    free(mean);
+    *out = spread < variance;
     return OK;
+}
+
+/* Seeds, refined by ever larger samples. */
+static enum status
+begin(struct run *r, struct err *err)
+{
+    size_t k = r->o->k, m = r->n;
+    struct cloud cloud = {r->X, NULL, r->n, r->dim};
+    uint32_t *row = NULL;
+    double spread = 0;
+    bool refine = false;
+    enum status st;
+
+    if (r->n / SAMPLE > k) {
+        if ((row = shuffled(r)) == NULL)
+            return err_memory(err);
+        cloud = (struct cloud){r->X, row, k * SAMPLE, r->dim};
+    }
+    st = seeds_draw(r->km->centroid, &spread, k, &cloud, r->o->seed, err);
+    if (st == OK && row != NULL)
+        st = worth_refining(&refine, &cloud, spread, err);
+    while (refine && m / 2 >= k * SMALLEST)
+        m /= 2;
+    for (; m < r->n && st == OK; m *= 2)
+        st = cluster(r, row, m, err);
+    free(row);
+    return st;
 }
 
 enum status
 kmeans_run(struct kmeans **out, const float *X, size_t n, size_t dim, const struct kmeans_options *o,
     void (*progress)(void *arg, size_t iteration, double inertia), void *arg, struct err *err)
 {
-    struct run r = {.o = o, .X = X, .n = n, .dim = dim};
-    double *sums = NULL;
-    enum status st;
+    struct run r = {.o = o, .X = X, .n = n, .dim = dim, .progress = progress, .arg = arg};
+    enum status st = OK;
 
     *out = NULL;
-    if ((st = run_new(&r, err)) != OK || (st = seed_centroids(&r, err)) != OK)
-        goto done;
-    if ((sums = calloc(o->k, dim * sizeof(*sums))) == NULL) {
+    if ((r.km = calloc(1, sizeof(*r.km))) == NULL)
+        return err_memory(err);
+    r.km->k = o->k;
+    r.km->dim = dim;
+    r.km->centroid = calloc(o->k, dim * sizeof(float));
+    r.km->count = calloc(o->k, sizeof(*r.km->count));
+    r.mean = o->half ? calloc(dim, sizeof(*r.mean)) : NULL;
+    if (r.km->centroid == NULL || r.km->count == NULL || (o->half && r.mean == NULL))
         st = err_memory(err);
-        goto done;
-    }
-    assign(&r);
-    group(&r);
-    for (size_t i = 0; i < o->iterations; i++) {
-        reseed(&r);
-        update(&r, sums);
-        assign(&r);
-        group(&r);
-        r.km->iterations = i + 1;
-        if (progress != NULL)
-            progress(arg, i + 1, inertia(&r));
-        if (r.changed == 0 && (r.km->live == o->k || farthest(&r) == n))
-            break;
-    }
-    r.km->inertia = inertia(&r);
-done:
-    free(r.code);
-    free(r.distance);
-    free(r.half);
-    free(r.tile);
-    free(r.order);
-    free(r.start);
-    free(sums);
+    if (st == OK && o->half)
+        find_mean(&r);
+    if (st == OK && (st = begin(&r, err)) == OK)
+        st = cluster(&r, NULL, n, err);
+    free(r.mean);
     if (st == OK)
         *out = r.km;
     else

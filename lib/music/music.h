@@ -82,6 +82,29 @@ struct points {
 enum status points_add(struct points *p, const msgpack_object *map, const char *key, struct err *err);
 void points_free(struct points *p);
 
+/* ---- vectors to learn from, all or a sample (picks.c) ---- */
+
+/*
+ * A growing table, row-major; all zero is empty. With most set, it holds that many vectors at most: those with the
+ * least keys of all that were offered, so that the order of the stream does not matter.
+ *
+ *     picks_take(&p, map, key, &err) ... p.next may be changed, or be let go ... picks_keep(&p, id_hash, &err)
+ */
+struct picks {
+    float *v;      /* (n, dim) */
+    uint64_t *key; /* (n) */
+    size_t n, dim, cap, most;
+    float *next;    /* (dim) what picks_take read last */
+    uint32_t *heap; /* (n) rows, the largest key first, each before two others; from n == most on */
+};
+/* Reads the vector at key into next; the first sets dim. DATA if its dimension is not that of those before it. */
+enum status picks_take(struct picks *p, const msgpack_object *map, const char *key, struct err *err);
+/* Keeps next under a key, unless there are enough with lesser ones. SYSTEM. */
+enum status picks_keep(struct picks *p, uint64_t key, struct err *err);
+/* Puts the vectors into the order of their keys. SYSTEM. */
+enum status picks_sort(struct picks *p, struct err *err);
+void picks_free(struct picks *p);
+
 /* ---- embeddings of several modalities to their tracks (join.c) ---- */
 
 struct joiner;
@@ -104,7 +127,10 @@ enum status joiner_end(uint64_t *left_over, struct joiner *j, struct err *err);
 struct kmeans_options {
     size_t k, iterations;
     uint64_t seed;
-    bool unit; /* spherical: centroids of length 1; the vectors must have it, too */
+    bool unit;           /* spherical: centroids of length 1; the vectors must have it, too */
+    bool half;           /* products of bfloat16, where that is faster; the result is the same */
+    double target;       /* end once the inertia is not above; 0 for only where nothing changes */
+    const uint64_t *key; /* (n) of each vector, whatever its place: samples go by it; NULL for the place */
 };
 struct kmeans {
     size_t k, dim;
@@ -113,38 +139,61 @@ struct kmeans {
     double inertia;  /* sum of squared distances to the nearest centroid */
     size_t live;     /* clusters with a vector */
     size_t iterations;
+    double looked; /* comparisons of a vector with all centroids that all rounds made, a vector */
 };
 /* n vectors X (n, dim), n ≥ k ≥ 1. The same bits for any number of threads. SYSTEM. */
 enum status kmeans_run(struct kmeans **out, const float *X, size_t n, size_t dim, const struct kmeans_options *o,
     void (*progress)(void *arg, size_t iteration, double inertia), void *arg, struct err *err);
 void kmeans_free(struct kmeans *km);
 
+/*
+ * The same for vectors that come one after another and do not fit into memory (minibatch.c): what does not depend on
+ * their number is batch vectors, batch ≥ k. iterations, target and key of o do not count. count and inertia are those
+ * of the time when a vector was seen.
+ */
+struct minibatch;
+enum status minibatch_new(
+    struct minibatch **out, size_t batch, size_t dim, const struct kmeans_options *o, struct err *err);
+void minibatch_free(struct minibatch *mb);
+/* x is copied. SYSTEM. */
+enum status minibatch_add(struct minibatch *mb, const float *x, struct err *err);
+/* Behind the last; at least k were added. SYSTEM. */
+enum status minibatch_end(struct kmeans **out, struct minibatch *mb, struct err *err);
+
 /* ---- codes of vectors (assign.c) ---- */
 
+/* The codebook of one modality made ready to be searched; it is borrowed. half: with products of bfloat16, for the same
+ * codes. SYSTEM. */
+struct assigner;
+enum status assigner_new(
+    struct assigner **out, const struct codebooks *books, enum modality m, bool half, struct err *err);
+void assigner_free(struct assigner *a);
 /*
- * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties
- * to the lower index; a row's code does not depend on the other rows. SYSTEM.
+ * The nearest centroid of each row of X (n, dim of the codebook). Squared Euclidean distance, ties to the lower
+ * index; a row's code does not depend on the other rows. Not for two callers at once.
  */
-enum status assign_nearest(
-    int32_t *code, const struct codebooks *books, enum modality m, const float *X, size_t n, struct err *err);
+void assigner_look(int32_t *code, const struct assigner *a, const float *X, size_t n);
 
-/* ---- missing codes (impute.c) ---- */
+/* ---- missing codes (impute.c, imputesearch.c) ---- */
 
 /*
- * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory.
- * Dimensions are those of the codebooks, which are borrowed.
+ * Training tracks to impute from: those of a joined stream that are not cold, with their vectors and codes in memory;
+ * half: the vectors rounded to bfloat16. Dimensions are those of the codebooks, which are borrowed.
  */
 struct imputer;
-enum status imputer_load(struct imputer **out, const char *path, const struct codebooks *books, struct err *err);
+enum status imputer_load(
+    struct imputer **out, const char *path, const struct codebooks *books, bool half, struct err *err);
 void imputer_free(struct imputer *im);
 uint32_t imputer_tracks(const struct imputer *im);
+/* The most frequent code of the training tracks; CODE_NONE if none has one. */
+int32_t imputer_common(const struct imputer *im, enum modality m);
 /*
  * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 <<
  * m of imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays
- * as it is.
+ * as it is. not, unless NULL: (n) hash64(0, track_id) of the training track that record i does not learn from. SYSTEM.
  */
 enum status imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
-    const unsigned *has, size_t n, size_t neighbours, struct err *err);
+    const unsigned *has, const uint64_t * not, size_t n, size_t neighbours, struct err *err);
 
 /* ---- use of the codes (usage.c) ---- */
 

@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#include "num/num.h"
+
 #if defined __AVX512F__
 #define VL 16 /* floats of a vector register */
 #define RM 6  /* a block of C in registers: rows */
@@ -26,6 +32,7 @@
 #define ROW_BLOCK (8 * RM) /* rows of X that a thread takes with a panel */
 
 typedef float vec __attribute__((vector_size(VL * sizeof(float))));
+typedef uint32_t uvec __attribute__((vector_size(VL * sizeof(uint32_t))));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -36,6 +43,23 @@ vec_load(const float *p)
 
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* acc + the products of pairs of bfloat16: x the same pair in all lanes. */
+INLINE vec
+pair_product(vec acc, uvec w, uint32_t x)
+{
+#ifdef __AVX512BF16__
+    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
+#else
+    uvec w_even = w << 16, w_odd = w & 0xffff0000U;
+    vec a, b;
+
+    memcpy(&a, &w_even, sizeof a);
+    memcpy(&b, &w_odd, sizeof b);
+    acc += bf16_widen((bf16)x) * a;
+    return acc + bf16_widen((bf16)(x >> 16)) * b;
+#endif
 }
 
 #endif

@@ -20,6 +20,8 @@
 /* Call once before any other thing here: our threads to n, those of BLAS to 1. */
 void num_init(int threads);
 int num_threads(void);
+/* Within a region of our threads: which of them calls, from 0. */
+int num_thread(void);
 /* num_threads(), or 1 where there is too little to do (operations, about) for waking the others to pay. */
 int num_threads_for(size_t operations);
 /* "OpenBLAS 0.3.21 SkylakeX, 2 threads" */
@@ -181,6 +183,17 @@ bool packed_put(struct packed *out, size_t j, size_t n, struct packed_source W);
  */
 size_t packed_scratch(const struct packed *P, size_t M);
 void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch);
+/* Whether products with PACK_BF16 are faster than those with PACK_F32, as this was compiled. */
+bool packed_half_fast(void);
+/* How many rows of W (columns of Y) a panel has: what packed_some can leave out. */
+size_t packed_panel(void);
+/*
+ * The same of some panels, from … to - 1, and of M rows that lie anywhere, on the calling thread (panels.c): row X[i]
+ * gives the numbers from * packed_panel() … to * packed_panel() - 1 of Y[i], those beyond N too, whatever they are.
+ * X[i] is of float, or for PACK_BF16 of bf16, K rounded up to even; PACK_Q8 is not for this. Bits are those of
+ * packed_rows.
+ */
+void packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to);
 
 /* ---- quantiles of what was counted (quantile.c) ---- */
 

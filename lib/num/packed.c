@@ -13,11 +13,6 @@
  */
 #include "num/panel.h"
 
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
-
-typedef uint32_t uvec __attribute__((vector_size(VL * sizeof(uint32_t))));
 typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
 typedef int8_t bvec __attribute__((vector_size(VL)));
 
@@ -45,23 +40,6 @@ block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t
                 acc[i][j] += X[i * K + k] * w[j];
     }
     store(Y, acc, m, n, ldy);
-}
-
-/* acc + the products of pairs of bfloat16: x the same pair in all lanes. */
-INLINE vec
-pair_product(vec acc, uvec w, uint32_t x)
-{
-#ifdef __AVX512BF16__
-    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
-#else
-    uvec w_even = w << 16, w_odd = w & 0xffff0000U;
-    vec a, b;
-
-    memcpy(&a, &w_even, sizeof a);
-    memcpy(&b, &w_odd, sizeof b);
-    acc += bf16_widen((bf16)x) * a;
-    return acc + bf16_widen((bf16)(x >> 16)) * b;
-#endif
 }
 
 /* X in bfloat16, rows of whole pairs. */

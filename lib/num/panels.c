@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Some panels of a packed matrix times rows that lie anywhere, on the calling thread: for searches that know where
+ * they need not look. The layout is that of packed.c, and so are the chains: an element has the bits that packed_rows
+ * gives it.
+ *
+ * A panel is taken in slices of K that stay in the second cache while all rows pass; between slices the sums rest in Y.
+ */
+#include "num/block.h"
+#include "num/num.h"
+
+#define SLICE 512 /* of k, even */
+
+size_t
+packed_panel(void)
+{
+    return PANEL;
+}
+
+bool
+packed_half_fast(void)
+{
+#ifdef __AVX512BF16__
+    return true;
+#else
+    return false;
+#endif
+}
+
+INLINE void
+sums_load(vec acc[RM][RV], float *const *Y, size_t m, size_t col, bool fresh)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < RV; j++)
+            acc[i][j] = fresh ? (vec){0} : vec_load(Y[i] + col + j * VL);
+}
+
+INLINE void
+sums_store(float *const *Y, vec acc[RM][RV], size_t m, size_t col)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < RV; j++)
+            memcpy(Y[i] + col + j * VL, &acc[i][j], sizeof(vec));
+}
+
+/* m (a constant) rows times the slice from … to - 1 of a panel, which begins at p. */
+INLINE void
+slice_f32(
+    float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from, size_t to)
+{
+    const float *w0 = (const float *)(const void *)p, *x[RM];
+    vec acc[RM][RV];
+
+    for (size_t i = 0; i < m; i++)
+        x[i] = rows[i];
+    sums_load(acc, Y, m, col, from == 0);
+    for (size_t k = from; k < to; k++) {
+        vec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            w[j] = vec_load(w0 + k * PANEL + j * VL);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] += x[i][k] * w[j];
+    }
+    sums_store(Y, acc, m, col);
+}
+
+INLINE void
+slice_bf16(
+    float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from, size_t to)
+{
+    const bf16 *w0 = (const bf16 *)(const void *)p, *x[RM];
+    vec acc[RM][RV];
+
+    for (size_t i = 0; i < m; i++)
+        x[i] = rows[i];
+    sums_load(acc, Y, m, col, from == 0);
+    for (size_t k = from; k < to; k += 2) {
+        uvec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            memcpy(&w[j], w0 + k * PANEL + j * 2 * VL, sizeof w[j]);
+        for (size_t i = 0; i < m; i++) {
+            uint32_t pair;
+
+            memcpy(&pair, x[i] + k, sizeof pair);
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] = pair_product(acc[i][j], w[j], pair);
+        }
+    }
+    sums_store(Y, acc, m, col);
+}
+
+#define ROWS(slice) \
+    do { \
+        size_t i = 0; \
+        for (; i + RM <= M; i += RM) \
+            slice(Y + i, X + i, p, RM, col, from, to); \
+        for (; i + RM / 2 <= M; i += RM / 2) \
+            slice(Y + i, X + i, p, RM / 2, col, from, to); \
+        for (; i < M; i++) \
+            slice(Y + i, X + i, p, 1, col, from, to); \
+    } while (0)
+
+static void
+rows_f32(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to)
+{
+    ROWS(slice_f32);
+}
+
+static void
+rows_bf16(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to)
+{
+    ROWS(slice_bf16);
+}
+
+void
+packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to)
+{
+    for (size_t q = from; q < to; q++)
+        for (size_t k = 0; k < P->K; k += SLICE) {
+            const unsigned char *p = P->p + q * P->stride;
+            size_t end = P->K - k < SLICE ? P->K : k + SLICE;
+
+            if (P->kind == PACK_BF16)
+                rows_bf16(Y, X, p, M, q * PANEL, k, end);
+            else
+                rows_f32(Y, X, p, M, q * PANEL, k, end);
+        }
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kmeans: bit for bit what Lloyd's algorithm gives when every vector is compared with every centroid, in double and in
+ * plain loops, from the same seeds: with products of float32 and of bfloat16, for 1 and 4 threads, whatever the bounds
+ * skip. The vectors are whole multiples of 1/256, so that the sums of the reference are exact, too.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "music/lloyd.h"
+#include "unit.h"
+
+struct set {
+    size_t n, k, dim;
+    double spread, offset; /* of the centres that the vectors lie around; 0: around one */
+    bool unit;
+};
+
+static float *
+vectors(const struct set *s)
+{
+    struct rng r = rng_seed(3, s->n);
+    float *X = malloc(s->n * s->dim * sizeof *X), *centre = malloc(s->k * s->dim * sizeof *centre);
+
+    for (size_t i = 0; i < s->k * s->dim; i++)
+        centre[i] = (float)(s->spread * rng_normal(&r) + s->offset);
+    for (size_t i = 0; i < s->n; i++) {
+        size_t c = (size_t)rng_below(&r, s->k);
+
+        for (size_t j = 0; j < s->dim; j++)
+            X[i * s->dim + j] = (float)(floor(256 * ((double)centre[c * s->dim + j] + rng_normal(&r))) / 256);
+    }
+    free(centre);
+    return X;
+}
+
+static struct kmeans *
+run(const float *X, const struct set *s, size_t iterations, bool half, int threads)
+{
+    struct kmeans_options o = {.k = s->k, .iterations = iterations, .seed = 1, .unit = s->unit, .half = half};
+    struct kmeans *km = NULL;
+    struct err err;
+
+    num_init(threads);
+    CHECK(kmeans_run(&km, X, s->n, s->dim, &o, NULL, NULL, &err) == OK, "%zu x %zu: %zu clusters", s->n, s->dim, s->k);
+    return km;
+}
+
+/* The nearest centroid in double; the lower index on a tie. */
+static size_t
+nearest_plain(const float *x, const float *centroid, const struct set *s)
+{
+    double least = INFINITY;
+    size_t best = 0;
+
+    for (size_t c = 0; c < s->k; c++) {
+        double sum = 0;
+
+        for (size_t j = 0; j < s->dim; j++) {
+            double d = (double)x[j] - (double)centroid[c * s->dim + j];
+            sum += d * d;
+        }
+        if (sum < least) {
+            least = sum;
+            best = c;
+        }
+    }
+    return best;
+}
+
+/* Rounds of Lloyd from these centroids on, until nothing changes; how many. */
+static size_t
+lloyd_plain(float *centroid, const float *X, const struct set *s, size_t iterations)
+{
+    double *sum = malloc(s->k * s->dim * sizeof *sum), *count = malloc(s->k * sizeof *count);
+    size_t *code = malloc(s->n * sizeof *code), changed = 1, round = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        code[i] = nearest_plain(X + i * s->dim, centroid, s);
+    for (; round < iterations && changed > 0; round++) {
+        memset(sum, 0, s->k * s->dim * sizeof *sum);
+        memset(count, 0, s->k * sizeof *count);
+        for (size_t i = 0; i < s->n; i++) {
+            count[code[i]]++;
+            for (size_t j = 0; j < s->dim; j++)
+                sum[code[i] * s->dim + j] += (double)X[i * s->dim + j];
+        }
+        for (size_t c = 0; c < s->k; c++) {
+            double norm = 0;
+
+            for (size_t j = 0; j < s->dim; j++)
+                norm += sum[c * s->dim + j] * sum[c * s->dim + j];
+            norm = s->unit ? sqrt(norm) : count[c];
+            for (size_t j = 0; j < s->dim && norm > 0; j++)
+                centroid[c * s->dim + j] = (float)(sum[c * s->dim + j] / norm);
+        }
+        changed = 0;
+        for (size_t i = 0; i < s->n; i++) {
+            size_t c = nearest_plain(X + i * s->dim, centroid, s);
+            changed += c != code[i];
+            code[i] = c;
+        }
+    }
+    free(sum);
+    free(count);
+    free(code);
+    return round;
+}
+
+static void
+check(const struct set *s, size_t iterations)
+{
+    float *X = vectors(s);
+    struct kmeans *seeds = run(X, s, 0, false, 2);
+    size_t numbers = s->k * s->dim, rounds = lloyd_plain(seeds->centroid, X, s, iterations);
+
+    for (int which = 0; which < 3; which++) {
+        struct kmeans *km = run(X, s, iterations, which > 0, which == 1 ? 1 : 4);
+
+        CHECK(memcmp(km->centroid, seeds->centroid, numbers * sizeof(float)) == 0 && km->iterations == rounds,
+            "%zu rounds are those of plain Lloyd: products of %s, %d threads", rounds,
+            which > 0 ? "bfloat16" : "float32", which == 1 ? 1 : 4);
+        CHECK(km->looked < (double)(rounds + 1) * (s->n == 2000 && iterations > 10 ? 0.5 : 1.001),
+            "bounds skip: %.1f of %zu looks", km->looked, rounds + 1);
+        kmeans_free(km);
+    }
+    kmeans_free(seeds);
+    free(X);
+}
+
+/* Many draws a pass: seeds are distinct vectors of the set, whose inertia is that of draws one by one, about. */
+static void
+test_seeds(void)
+{
+    struct set s = {4400, 600, 208, 2, 0, false}; /* just above what is drawn one by one */
+    float *X = vectors(&s);
+    double inertia[2];
+
+    for (int less = 0; less < 2; less++) {
+        struct kmeans *km;
+
+        s.n = less ? 4200 : 4400;
+        km = run(X, &s, 0, false, 4);
+        inertia[less] = km->inertia / (double)s.n;
+        CHECK(km->live == s.k, "every seed is nearest to itself: no vector was drawn twice");
+        kmeans_free(km);
+    }
+    CHECK(fabs(inertia[0] / inertia[1] - 1) < 0.05, "seeds by products are as good as those one by one: %g and %g",
+        inertia[0], inertia[1]);
+    free(X);
+}
+
+/* Sums that are followed through changes have the bits of those that are taken anew. */
+static void
+test_sums(void)
+{
+    struct set s = {2000, 30, 19, 3, 0, false};
+    float *X = vectors(&s), *a = calloc(s.k, s.dim * sizeof *a), *b = calloc(s.k, s.dim * sizeof *b);
+    struct cloud cloud = {X, NULL, s.n, s.dim};
+    uint32_t *code = calloc(s.n, sizeof *code);
+    struct sums *follow, *anew;
+    struct rng r = rng_seed(5, 5);
+    struct err err;
+
+    for (size_t i = 0; i < s.n * s.dim; i++)
+        X[i] *= (float)rng_normal(&r); /* no longer multiples of anything */
+    CHECK(sums_new(&follow, &cloud, s.k, &err) == OK && sums_new(&anew, &cloud, s.k, &err) == OK, "sums");
+    for (int round = 0; round < 50; round++) {
+        for (size_t i = 0; i < s.n; i++)
+            code[i] = round == 0 || rng_below(&r, 4) == 0 ? (uint32_t)rng_below(&r, s.k) : code[i];
+        sums_follow(follow, code);
+    }
+    sums_follow(anew, code);
+    sums_means(a, follow, false);
+    sums_means(b, anew, false);
+    CHECK(memcmp(a, b, s.k * s.dim * sizeof *a) == 0, "sums followed through 50 rounds are those taken anew");
+    sums_free(follow);
+    sums_free(anew);
+    free(code);
+    free(a);
+    free(b);
+    free(X);
+}
+
+int
+main(void)
+{
+    static const struct set sets[] = {
+        {2000, 150, 37, 1.5, 0, false}, /* overlapping clusters, three groups of centroids */
+        {700, 7, 128, 0, 0, false},     /* no clusters at all */
+        {3000, 65, 3, 2, 100, false},   /* far from the origin */
+        {900, 33, 20, 2, 0, true},      /* means of length 1 */
+        {1500, 1100, 5, 4, 0, false},   /* few vectors a cluster */
+        {6000, 9, 16, 1, 0, false},     /* seeds that were refined on samples */
+    };
+
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        check(&sets[i], 3);
+        check(&sets[i], 100);
+    }
+    test_seeds();
+    test_sums();
+    return unit_done();
+}
