@@ -83,7 +83,7 @@ fake() {
     fake id 'echo 0'
     fake pkg-config 'exit 0'
     fake apt-get 'echo "$*" >>log'
-    for tool in g++ gcc gnuplot make parallel xz; do fake "$tool" 'exit 0'; done
+    for tool in g++ gcc gnuplot make mpirun parallel rsync xz; do fake "$tool" 'exit 0'; done
     run -1 --separate-stderr env PATH="$PWD/path" bash "$ROOT/pipelines/packages.sh"
     # this apt-get installs nothing, and that is noticed
     [ "${stderr_lines[0]}" = "packages.sh: installing jq" ]
@@ -101,7 +101,7 @@ fake() {
     fake sudo '[ "$1" = -n ] && exit 0; echo "sudo $*" >>log; exec "$@"'
     fake apt-get '[ "$1" = update ] || echo "#!/bin/bash" >path/jq; PATH=/bin:/usr/bin; [ ! -e path/jq ] || chmod +x path/jq'
     fake true 'exit 0'
-    for tool in g++ gcc gnuplot make parallel xz; do fake "$tool" 'exit 0'; done
+    for tool in g++ gcc gnuplot make mpirun parallel rsync xz; do fake "$tool" 'exit 0'; done
     run -0 --separate-stderr env PATH="$PWD/path" bash "$ROOT/pipelines/packages.sh"
     [ "$(head -n 1 log)" = "sudo env apt-get update -qq" ]
 }
