@@ -240,7 +240,7 @@ put_string(char *p, struct rng *r)
     return p;
 }
 
-/* Whatever strings are full of, and wherever blocks of 64 bytes begin, the playlists that come back are those put in. */
+/* Whatever strings are full of, wherever blocks of 64 bytes begin: the playlists that come back are those put in. */
 static void
 test_boundaries(void)
 {
