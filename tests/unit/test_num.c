@@ -201,7 +201,7 @@ quantise(float *W, size_t N, size_t K)
 }
 
 /* Against the plain product of what the packing leaves of W, and of X where that is rounded too. */
-/* Whether packed_some gives the bits of Y (M, ldy), panel by panel and for the rows in backward order. half: X, rounded. */
+/* Whether packed_some gives the bits of Y (M, ldy), panel by panel, the rows in backward order. half: X, rounded. */
 static bool
 same_in_panels(const float *Y, size_t ldy, const float *X, const bf16 *half, const struct packed *P, size_t M)
 {
