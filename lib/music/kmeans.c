@@ -21,11 +21,11 @@
 
 #include "lloyd.h"
 
-#define SAMPLE 64       /* vectors a cluster that seeds are drawn from */
-#define SMALLEST 16     /* vectors a cluster of the smallest sample that seeds are refined with */
-#define GAIN 0.01       /* share of the inertia that a round over a sample must gain for another */
-#define SAMPLE_ROUNDS 6 /* over a sample, at most */
-#define MEAN_OF 4096    /* vectors that give the mean for products of bfloat16 */
+#define SAMPLE 64        /* vectors a cluster that seeds are drawn from */
+#define SMALLEST 32      /* vectors a cluster of the smallest sample that seeds are refined with */
+#define GAIN 0.003       /* share of the inertia that a round over a sample must gain for another */
+#define SAMPLE_ROUNDS 12 /* over a sample, at most */
+#define MEAN_OF 4096     /* vectors that give the mean for products of bfloat16 */
 
 struct run {
     const struct kmeans_options *o;
