@@ -38,7 +38,7 @@ struct search {
     const struct imputer *im;
     size_t k, n, n_asks; /* neighbours; records that ask; what they ask */
     uint32_t *record;    /* (n) which they are */
-    uint64_t * not ;     /* (n) id of a track that does not count; or NULL */
+    uint64_t *except;    /* (n) id of a track that does not count; or NULL */
     struct ask *ask;     /* by row */
     float *X;            /* (n, dim) */
     bf16 *half;          /* (n, stride), rounded; or NULL */
@@ -91,7 +91,7 @@ offer(const struct search *s, struct found *f, size_t a, const float *like, size
     for (size_t t = 0; t < n; t++) {
         const struct trained *other = &s->im->track[from + t];
 
-        if ((other->has >> ask->m & 1U) != 0 && (s->not == NULL || s->not [ask->row] != other->id))
+        if ((other->has >> ask->m & 1U) != 0 && (s->except == NULL || s->except[ask->row] != other->id))
             insert(near, &f->n[a], s->k, (struct near){like[t], (uint32_t)(from + t)});
     }
 }
@@ -186,7 +186,7 @@ list_asks(struct search *s, const struct codes *codes, const unsigned *has, size
 
 static enum status
 search_new(struct search *s, const struct codes *codes, const float *const *X, const unsigned *has,
-    const uint64_t * not, size_t n, struct err *err)
+    const uint64_t *except, size_t n, struct err *err)
 {
     s->record = calloc(n + 1, sizeof(*s->record));
     s->ask = calloc(n * MODALITIES + 1, sizeof(*s->ask));
@@ -197,8 +197,8 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
     s->stride = s->im->kind == PACK_BF16 ? (s->im->dim + 1) / 2 * 2 : 0;
     s->X = calloc(s->n + 1, s->im->dim * sizeof(*s->X) + 1);
     s->half = s->stride > 0 ? calloc(s->n + 1, s->stride * sizeof(*s->half)) : NULL;
-    s->not = not != NULL ? calloc(s->n + 1, sizeof(*s->not )) : NULL;
-    if (s->X == NULL || (s->stride > 0 && s->half == NULL) || (not != NULL && s->not == NULL))
+    s->except = except != NULL ? calloc(s->n + 1, sizeof(*s->except)) : NULL;
+    if (s->X == NULL || (s->stride > 0 && s->half == NULL) || (except != NULL && s->except == NULL))
         return err_memory(err);
     for (int t = 0; t < s->threads; t++) {
         s->found[t].near = calloc(s->n_asks + 1, s->k * sizeof(*s->found[t].near));
@@ -210,8 +210,8 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
         imputer_join(s->X + i * s->im->dim, s->im, X, s->record[i], has[s->record[i]]);
         if (s->half != NULL)
             bf16_pack(s->half + i * s->stride, s->X + i * s->im->dim, s->im->dim);
-        if (s->not != NULL)
-            s->not [i] = not [s->record[i]];
+        if (s->except != NULL)
+            s->except[i] = except[s->record[i]];
     }
     return OK;
 }
@@ -228,18 +228,18 @@ search_fini(struct search *s)
     free(s->ask);
     free(s->X);
     free(s->half);
-    free(s->not );
+    free(s->except);
 }
 
 enum status
 imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
-    const unsigned *has, const uint64_t * not, size_t n, size_t neighbours, struct err *err)
+    const unsigned *has, const uint64_t *except, size_t n, size_t neighbours, struct err *err)
 {
     struct search s = {.im = im, .k = neighbours, .threads = num_threads()};
     enum status st;
 
     memset(imputed, 0, n * sizeof(*imputed));
-    if ((st = search_new(&s, codes, X, has, not, n, err)) == OK && s.n > 0)
+    if ((st = search_new(&s, codes, X, has, except, n, err)) == OK && s.n > 0)
         st = search_all(&s, err);
     for (size_t a = 0; a < s.n_asks && st == OK; a++)
         if (s.found[0].n[a] > 0) {

@@ -5,10 +5,10 @@
  * Seeds: k-means++ (seeds.c) over a sample of at most 64 vectors a cluster. Where the sample is not everything,
  * Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first (after
  * Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
- * clusters: most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so
- * that the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last
- * vector takes the vector that lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the mean
- * is scaled to length 1.
+ * clusters: then K vectors drawn evenly are better. Most of the way is gone at a small part of the price. A sample is
+ * the vectors with the least keys, so that the larger holds the smaller and their order in the stream does not
+ * matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid. Spherical
+ * variant: Dhillon and Modha 2001; the mean is scaled to length 1.
  *
  * A round costs at most 2 n k dim operations in matrix products (nearest.c), less where bounds show that nothing can
  * change (bounds.c), and two rows of memory a vector that changes (sums.c). Memory beyond the vectors: about 40 bytes
@@ -21,11 +21,11 @@
 
 #include "lloyd.h"
 
-#define SAMPLE 64       /* vectors a cluster that seeds are drawn from */
-#define SMALLEST 16     /* vectors a cluster of the smallest sample that seeds are refined with */
-#define GAIN 0.01       /* share of the inertia that a round over a sample must gain for another */
-#define SAMPLE_ROUNDS 6 /* over a sample, at most */
-#define MEAN_OF 4096    /* vectors that give the mean for products of bfloat16 */
+#define SAMPLE 64        /* vectors a cluster that seeds are drawn from */
+#define SMALLEST 32      /* vectors a cluster of the smallest sample that seeds are refined with */
+#define GAIN 0.003       /* share of the inertia that a round over a sample must gain for another */
+#define SAMPLE_ROUNDS 12 /* over a sample, at most */
+#define MEAN_OF 4096     /* vectors that give the mean for products of bfloat16 */
 
 struct run {
     const struct kmeans_options *o;
@@ -213,8 +213,8 @@ find_mean(struct run *r)
 
 /*
  * Whether the seeds tell more of the vectors than their mean does: whether they lie nearer to a seed than to it. If
- * not, as where there are no clusters, a small sample leads astray: its vectors stay with what they happened to begin
- * with.
+ * not, as where there are no clusters, a small sample leads astray, since its vectors stay with what they happened to
+ * begin with, and so do seeds that are far from everything.
  */
 static enum status
 worth_refining(bool *out, const struct cloud *cloud, double spread, struct err *err)
@@ -257,6 +257,9 @@ begin(struct run *r, struct err *err)
     st = seeds_draw(r->km->centroid, &spread, k, &cloud, r->o->seed, err);
     if (st == OK && row != NULL)
         st = worth_refining(&refine, &cloud, spread, err);
+    if (st == OK && row != NULL && !refine)
+        for (size_t c = 0; c < k; c++)
+            memcpy(r->km->centroid + c * r->dim, cloud_at(&cloud, c), r->dim * sizeof(float));
     while (refine && m / 2 >= k * SMALLEST)
         m /= 2;
     for (; m < r->n && st == OK; m *= 2)

