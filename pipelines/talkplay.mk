@@ -106,7 +106,7 @@ $(TEXT_EMBEDDINGS): $(RUN)/embedding.%.mp: $(RUN)/tracks.mp $(call by,text-embed
 	text-embed $(TEXT_EMBED) --modality $* --seed $(SEED) --threads $(THREADS) -o $@ $< $(log)
 
 EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
-EMBED_JOIN ?= --hold
+EMBED_JOIN ?=
 $(eval $(call keep,EMBED_JOIN))
 $(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join,EMBED_JOIN MODALITIES)
 	embed-join $(EMBED_JOIN) $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)

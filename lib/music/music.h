@@ -82,22 +82,24 @@ struct points {
 enum status points_add(struct points *p, const msgpack_object *map, const char *key, struct err *err);
 void points_free(struct points *p);
 
-/* ---- embeddings of several modalities to their tracks (join.c) ---- */
+/* ---- embeddings of several modalities to their tracks (join.c, joinside.c) ---- */
 
 struct joiner;
 /*
- * One embedding file a modality. Unless hold, they are read along with the tracks and must have their order; with it
- * they are read into memory now, in any order.
+ * One embedding file a modality, in any order; paths are borrowed. The files are read from end to end once, and again
+ * by position as the tracks come, so they must be regular files (DATA); with hold they are read into memory instead. A
+ * track that a file has twice is given to again(arg, rec, why) and left out; without again it is DATA.
  */
-enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold, struct err *err);
+enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold,
+    void (*again)(void *arg, const struct rec *rec, const struct err *why), void *arg, struct err *err);
 void joiner_free(struct joiner *j);
-/* DATA if the track cannot be joined: its own fault, unlike what joiner_write returns, which is that of an embedding
- * file. */
-enum status joiner_check(const msgpack_object *track, struct err *err);
+/* DATA if the track cannot be joined, or comes twice: its own fault, unlike what joiner_write returns, which is that of
+ * an embedding file. Once a track, before joiner_write. */
+enum status joiner_check(struct joiner *j, const msgpack_object *track, struct err *err);
 enum status joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track, struct err *err);
-/* Behind the last track: DATA if an embedding is left in a file that is read in order; else how many held ones were not
- * used. */
-enum status joiner_end(uint64_t *left_over, struct joiner *j, struct err *err);
+/* Behind the last track: how many embeddings are of no track; and writes them, file by file, unless they are held. */
+uint64_t joiner_left_over(const struct joiner *j);
+enum status joiner_write_left(struct rec_writer *w, struct joiner *j, struct err *err);
 
 /* ---- clustering (kmeans.c) ---- */
 
