@@ -18,6 +18,7 @@
 #include "music/matcher.h"
 
 #define CHUNK 256
+#define STEP 8 /* of a chunk, among which few agree */
 
 /* Ranks the subsets by their sum, the playlist token (bit 0) first on a tie. */
 static void
@@ -119,14 +120,32 @@ keep_pair(struct matcher *m, uint32_t pos, uint32_t agree, struct err *err)
     return OK;
 }
 
+/* Keeps those of n tracks of the list of mod that agree in more, but in no earlier modality: they are in its list. */
+static enum status
+keep_pairs(struct matcher *m, const uint16_t *agree, const uint32_t *pos, size_t n, int mod, struct err *err)
+{
+    uint32_t here = 1U << mod;
+
+    for (size_t i = 0; i < n; i += STEP) {
+        unsigned any = 0;
+
+        for (size_t j = i; j < i + STEP; j++)
+            any |= agree[j];
+        for (size_t j = i; j < i + STEP && any != 0; j++)
+            if (agree[j] != 0 && (agree[j] & (here - 1)) == 0 && keep_pair(m, pos[j], agree[j] | here, err) != OK)
+                return SYSTEM;
+    }
+    return OK;
+}
+
 /*
- * Goes through the list of the candidate's code of mod. Tracks that agree in an earlier modality too belong to that
- * one's list. Of the others those that agree in mod alone are offered, if base; or the rest become pairs.
+ * Goes through the list of the candidate's code of mod. Tracks that agree in mod alone are offered, if base; else the
+ * others become pairs.
  */
 static enum status
 scan(struct matcher *m, const struct codes *codes, int mod, bool base, struct err *err)
 {
-    uint16_t agree[CHUNK], earlier = (uint16_t)((1U << mod) - 1);
+    uint16_t agree[CHUNK];
     uint32_t pos[CHUNK];
     size_t to, at = match_range(&to, m, mod, codes->code[mod]);
 
@@ -134,10 +153,10 @@ scan(struct matcher *m, const struct codes *codes, int mod, bool base, struct er
         size_t n = to - at < CHUNK ? to - at : CHUNK, alone = 0;
 
         match_agree(agree, pos, m, mod, at, n, codes);
-        for (size_t i = 0; i < n; i++) {
-            if (agree[i] != 0 && !base && (agree[i] & earlier) == 0 &&
-                keep_pair(m, pos[i], agree[i] | 1U << mod, err) != OK)
-                return SYSTEM;
+        memset(agree + n, 0, (CHUNK - n) * sizeof(*agree));
+        if (!base && keep_pairs(m, agree, pos, n, mod, err) != OK)
+            return SYSTEM;
+        for (size_t i = 0; i < n && base; i++) {
             pos[alone] = pos[i];
             alone += agree[i] == 0;
         }
@@ -145,6 +164,23 @@ scan(struct matcher *m, const struct codes *codes, int mod, bool base, struct er
             match_offer(m, pos, alone, 0);
     }
     return OK;
+}
+
+/* Those of the pairs that agree in just this subset. */
+static void
+offer_pairs(struct matcher *m, const struct span *span, unsigned subset)
+{
+    uint32_t pos[CHUNK];
+    size_t n = 0;
+
+    for (size_t i = span->from; i < span->to; i++) {
+        if (m->pair[i].agree == subset)
+            pos[n++] = m->pair[i].pos;
+        if (n == CHUNK || i + 1 == span->to) {
+            match_offer(m, pos, n, 0);
+            n = 0;
+        }
+    }
 }
 
 /* The tracks that agree with the candidate in subset and nothing else. */
@@ -166,9 +202,7 @@ group(struct matcher *m, const struct codes *codes, struct span *spans, unsigned
             return SYSTEM;
         span->to = m->n_pairs;
     }
-    for (size_t i = span->from; i < span->to; i++)
-        if (m->pair[i].agree == subset)
-            match_offer(m, &m->pair[i].pos, 1, 0);
+    offer_pairs(m, span, subset);
     return OK;
 }
 

@@ -108,12 +108,12 @@ hash_some(uint64_t *hash, const struct matcher *m, const uint32_t *pos, size_t n
 {
     const char *id[SIDE];
     size_t size = m->id_at[pos[0] + 1] - m->id_at[pos[0]];
-    bool one = n == SIDE;
+    bool one = n > 1;
 
-    for (size_t i = 0; i < n; i++) {
-        id[i] = m->id + m->id_at[pos[i]];
+    for (size_t i = 0; i < SIDE; i++)
+        id[i] = m->id + m->id_at[pos[i < n ? i : 0]]; /* the places of a few are filled up: it is cheaper */
+    for (size_t i = 0; i < n; i++)
         one = one && m->id_at[pos[i] + 1] - m->id_at[pos[i]] == size;
-    }
     if (one)
         hash64_sixteen(hash, m->query, id, size);
     for (size_t i = 0; i < n && !one; i++)
