@@ -199,10 +199,13 @@ enum status matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, str
 enum status matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);
 
-/* ---- playlist embeddings (item2vec.c) ---- */
+/* ---- playlist embeddings (item2vec.c, skipgram.c) ---- */
+
+#define ITEM2VEC_WINDOW_MAX 96
 
 struct item2vec_options {
     size_t dim, epochs, negative, min_count;
+    size_t window; /* tracks on either side that are a track's context, at most; 0 for the whole playlist */
     double rate, subsample;
     uint64_t seed;
 };

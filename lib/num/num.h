@@ -20,6 +20,8 @@
 /* Call once before any other thing here: our threads to n, those of BLAS to 1. */
 void num_init(int threads);
 int num_threads(void);
+/* Which of them runs this, from 0: in a region of theirs. */
+int num_thread(void);
 /* num_threads(), or 1 where there is too little to do (operations, about) for waking the others to pay. */
 int num_threads_for(size_t operations);
 /* "OpenBLAS 0.3.21 SkylakeX, 2 threads" */

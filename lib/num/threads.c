@@ -31,6 +31,12 @@ num_threads(void)
     return threads;
 }
 
+int
+num_thread(void)
+{
+    return omp_get_thread_num();
+}
+
 /* Not above 2^18: smaller products than that OpenBLAS itself keeps on one thread, whichever way it was built. */
 #define SERIAL ((size_t)1 << 17)
 
