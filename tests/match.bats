@@ -182,7 +182,7 @@ JSON
 # forge OFFSET BYTES: the index with other bytes there, and the hash that then is right.
 forge() {
     cp items.index forged.index
-    printf "$2" | dd of=forged.index bs=1 seek="$1" conv=notrunc status=none
+    printf '%b' "$2" | dd of=forged.index bs=1 seek="$1" conv=notrunc status=none
     python3 - <<'PYTHON'
 import struct
 M, P = (1 << 64) - 1, (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
