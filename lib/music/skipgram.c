@@ -157,8 +157,8 @@ to_gradients(float *s, const float *weight, size_t n, bool there, bool wants_los
     double loss = 0;
 
     for (size_t j = 0; j < n; j++)
-        e[j] = sign * s[j];
-    vec_exp(e, e, n);
+        s[j] *= sign;
+    vec_exp(e, s, n);
     for (size_t j = 0; j < n && wants_loss; j++)
         loss += (double)(weight[j] * log1pf(e[j]));
     for (size_t j = 0; j < n; j++)
