@@ -214,11 +214,15 @@ fuzzers: $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 bench-deps: ## install what `make bench` compares with, from the distribution's packages
 	bash pipelines/packages.sh bench
 
+## what `make bench` measures: any of audio constrain decode embed item2vec kmeans match mpd npy train
+B ?= train decode constrain mpd item2vec kmeans match npy audio embed
+
 .PHONY: bench
-bench: all $(BUILD)/bench/rates ## how fast training and decoding are, beside PyTorch and llama.cpp where they are installed
-	BUILD=$(abspath $(BUILD)) tests/bench/train $(filter-out 0,$(THREADS))
-	BUILD=$(abspath $(BUILD)) tests/bench/decode $(filter-out 0,$(THREADS))
-	[ ! -d $(BUILD)/runs/cpcd/model ] || BUILD=$(abspath $(BUILD)) tests/bench/constrain $(BUILD)/runs/cpcd $(filter-out 0,$(THREADS))
+bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where they are installed; all of it takes half an hour
+	for b in $(B); do \
+	    [ $$b != constrain ] || [ -d $(BUILD)/runs/cpcd/model ] || continue; \
+	    BUILD=$(abspath $(BUILD)) tests/bench/$$b $$([ $$b != constrain ] || echo $(BUILD)/runs/cpcd) $(filter-out 0,$(THREADS)); \
+	done
 
 ## how often `make soak` kills training, and the seed of the moments
 SOAK ?= 50 1

@@ -6,14 +6,15 @@
 
 struct options {
     struct opt_list embeddings;
+    const char *left_over;
     bool hold;
 };
 
 static const struct opt table[] = {
     OPT_LIST(
         'e', "embedding", struct options, embeddings, "FILE", "embedding records of one modality; one file a modality"),
-    OPT_FLAG(0, "hold", struct options, hold,
-        "read embeddings into memory: any order, and those of other tracks are left over"),
+    OPT_FLAG(0, "hold", struct options, hold, "read the vectors into memory: FILE may be a pipe"),
+    OPT_STR(0, "left-over", struct options, left_over, "FILE", NULL, "write the embeddings that are of no track"),
     OPT_END,
 };
 
@@ -24,33 +25,66 @@ static const struct program program = {
     .in = "track, embedding",
     .out = "joined",
     .examples = "embed-join -e playlist.mp -e semantic.mp -e metadata.mp -o joined.mp tracks.mp\n"
-                "embed-join --hold -e playlist.mp tracks.mp | mp2json | jq -r 'select(.playlist).track_id'\n",
+                "embed-join --hold -e <(zstdcat playlist.mp.zst) tracks.mp | mp2json | "
+                "jq -r 'select(.playlist).track_id'\n",
     .opts = table,
 };
+
+struct job {
+    struct stage *stage;
+    struct joiner *joiner;
+    uint64_t twice;
+};
+
+/* A track that an embedding file has twice. */
+static void
+set_aside(void *arg, const struct rec *rec, const struct err *why)
+{
+    struct job *job = arg;
+
+    job->twice++;
+    stage_reject_rec(job->stage, rec, why);
+}
+
+/* The embeddings that no track has asked for: counted, and written where they are wanted. */
+static void
+finish(struct job *job, struct rec_writer *left)
+{
+    struct err err;
+
+    if (stage_limit(job->stage) == UINT64_MAX)
+        stage_tally(job->stage, "left_over", joiner_left_over(job->joiner));
+    stage_tally(job->stage, "twice", job->twice);
+    if (left != NULL) {
+        cli_must(joiner_write_left(left, job->joiner, &err), &err);
+        cli_must(rec_commit(left, &err), &err);
+    }
+}
 
 int
 main(int argc, char **argv)
 {
     struct options o;
-    struct stage *s = stage_start(argc, argv, &program, &o);
-    struct joiner *joiner = NULL;
-    uint64_t left_over;
+    struct job job = {.stage = stage_start(argc, argv, &program, &o)};
+    struct rec_writer *left = NULL;
     struct err err;
 
-    if (o.embeddings.n == 0) {
-        (void)err_set(&err, USAGE, "--embedding must be given");
+    if (o.embeddings.n == 0 || (o.hold && o.left_over != NULL)) {
+        (void)err_set(&err, USAGE,
+            o.embeddings.n == 0 ? "--embedding must be given" : "--left-over reads by position: not with --hold");
         cli_die(&err);
     }
-    cli_must(joiner_new(&joiner, o.embeddings.item, o.embeddings.n, o.hold, &err), &err);
-    for (struct rec *r; (r = stage_next(s)) != NULL;)
-        if (joiner_check(&r->map, &err) != OK)
-            stage_reject(s, &err);
+    if (o.left_over != NULL)
+        cli_must(rec_create(&left, o.left_over, &err), &err);
+    cli_must(joiner_new(&job.joiner, o.embeddings.item, o.embeddings.n, o.hold,
+                 stage_rejects(job.stage) ? set_aside : NULL, &job, &err),
+        &err);
+    for (struct rec *r; (r = stage_next(job.stage)) != NULL;)
+        if (joiner_check(job.joiner, &r->map, &err) != OK)
+            stage_reject(job.stage, &err);
         else
-            cli_must(joiner_write(stage_out(s), joiner, &r->map, &err), &err);
-    if (stage_limit(s) == UINT64_MAX) {
-        cli_must(joiner_end(&left_over, joiner, &err), &err);
-        stage_tally(s, "left_over", left_over);
-    }
-    joiner_free(joiner);
-    return stage_finish(s);
+            cli_must(joiner_write(stage_out(job.stage), job.joiner, &r->map, &err), &err);
+    finish(&job, left);
+    joiner_free(job.joiner);
+    return stage_finish(job.stage);
 }

@@ -6,7 +6,7 @@
 #include "num/num.h"
 
 struct options {
-    int64_t dim, epochs, negative, min_count;
+    int64_t dim, epochs, negative, min_count, window;
     double rate, subsample;
     const char *tracks;
 };
@@ -21,6 +21,8 @@ static const struct opt table[] = {
     OPT_REAL(0, "subsample", struct options, subsample, "SHARE", "0", 0, 1,
         "thin out tracks that are a larger share of all entries; 0 for none"),
     OPT_STR('t', "tracks", struct options, tracks, "FILE", NULL, "write vectors of these tracks alone, in their order"),
+    OPT_INT('w', "window", struct options, window, "N", "0", 0, ITEM2VEC_WINDOW_MAX,
+        "tracks on either side that are a track's context; 0 for the whole playlist"),
     OPT_END,
 };
 
@@ -124,8 +126,8 @@ main(int argc, char **argv)
 {
     struct options o;
     struct job job = {.stage = stage_start(argc, argv, &program, &o)};
-    struct item2vec_options how = {(size_t)o.dim, (size_t)o.epochs, (size_t)o.negative, (size_t)o.min_count, o.rate,
-        o.subsample, stage_seed(job.stage)};
+    struct item2vec_options how = {(size_t)o.dim, (size_t)o.epochs, (size_t)o.negative, (size_t)o.min_count,
+        (size_t)o.window, o.rate, o.subsample, stage_seed(job.stage)};
     struct err err;
 
     num_init(stage_threads(job.stage));

@@ -4,18 +4,21 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "music/music.h"
 
 struct options {
-    const char *items;
+    const char *items, *index;
     bool exact, keep_history;
     int64_t top;
 };
 
 static const struct opt table[] = {
     OPT_FLAG(0, "exact", struct options, exact, "exact matches alone, by the probability of each track"),
-    OPT_NEED('i', "items", struct options, items, "FILE", "item records: the catalogue"),
+    OPT_STR(0, "index", struct options, index, "FILE", NULL,
+        "the catalogue as a file that loads fast: written if --items is given, read if not"),
+    OPT_STR('i', "items", struct options, items, "FILE", NULL, "item records: the catalogue"),
     OPT_FLAG(0, "keep-history", struct options, keep_history, "rank the tracks of the history, too"),
     OPT_INT('n', "top", struct options, top, "N", "100", 1, 100000000, "tracks a ranking, at most"),
     OPT_END,
@@ -29,6 +32,7 @@ static const struct program program = {
     .out = "ranking",
     .examples = "match --items items.mp -o ranking.mp generation.mp\n"
                 "gen --model model --constrain items.mp prompts.mp | match --exact --items items.mp -o ranking.mp\n"
+                "match --items items.mp --index items.index /dev/null && match --index items.index generation.mp\n"
                 "match --items items.mp --top 1 generation.mp | mp2json | jq -r '.tracks[0].track_id'\n",
     .opts = table,
     .uses = STAGE_SEED,
@@ -51,6 +55,7 @@ struct ranker {
     size_t top;
     struct query query;
     uint64_t malformed, exact; /* candidates without codes; rankings that begin with an exact match */
+    struct quantiles times;    /* microseconds of each record, with --verbose */
 };
 
 /* p with room for n elements of the given size; p stays valid where there is no memory. */
@@ -146,6 +151,58 @@ rank(struct ranker *k, const struct rec *r, struct err *err)
     return rec_end(w, err);
 }
 
+static double
+seconds(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The catalogue, from its records or its index, and the latter written where both are named. */
+static void
+load(struct ranker *k)
+{
+    const struct options *o = k->o;
+    double from = seconds();
+    struct err err;
+
+    if (o->items == NULL && o->index == NULL) {
+        (void)err_set(&err, USAGE, "--items or --index must be given");
+        cli_die(&err);
+    }
+    cli_must(
+        o->items != NULL ? items_load(&k->items, o->items, &err) : items_load_index(&k->items, o->index, &err), &err);
+    cli_must(matcher_new(&k->matcher, k->items, stage_seed(k->stage), &err), &err);
+    if (stage_verbose(k->stage))
+        stage_tally_real(k->stage, "load_seconds", seconds() - from);
+    if (o->items != NULL && o->index != NULL)
+        cli_must(matcher_save(k->matcher, o->index, &err), &err);
+}
+
+static enum status
+rank_timed(struct ranker *k, const struct rec *r, struct err *err)
+{
+    double from = seconds();
+    enum status st = rank(k, r, err);
+
+    if (st == OK && stage_verbose(k->stage))
+        st = quantiles_add(&k->times, 1e6 * (seconds() - from), err);
+    return st;
+}
+
+static void
+tell(struct ranker *k)
+{
+    stage_tally(k->stage, "exact", k->exact);
+    stage_tally(k->stage, "malformed", k->malformed);
+    if (stage_verbose(k->stage)) {
+        stage_tally_real(k->stage, "median_us", quantiles_at(&k->times, 0.5));
+        stage_tally_real(k->stage, "p95_us", quantiles_at(&k->times, 0.95));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -153,18 +210,17 @@ main(int argc, char **argv)
     struct ranker k = {.stage = stage_start(argc, argv, &program, &o), .o = &o};
     struct err err;
 
-    cli_must(items_load(&k.items, o.items, &err), &err);
-    cli_must(matcher_new(&k.matcher, k.items, stage_seed(k.stage), &err), &err);
+    load(&k);
     k.top = (size_t)o.top < k.items->n ? (size_t)o.top : k.items->n;
     if ((k.hits = calloc(k.top + 1, sizeof(*k.hits))) == NULL) {
         (void)err_memory(&err);
         cli_die(&err);
     }
     for (struct rec *r; (r = stage_next(k.stage)) != NULL;)
-        if (rank(&k, r, &err) != OK)
+        if (rank_timed(&k, r, &err) != OK)
             stage_reject(k.stage, &err);
-    stage_tally(k.stage, "exact", k.exact);
-    stage_tally(k.stage, "malformed", k.malformed);
+    tell(&k);
+    quantiles_free(&k.times);
     free(k.query.candidate);
     free(k.query.drop);
     free(k.hits);

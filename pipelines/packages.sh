@@ -3,8 +3,7 @@
 # packages.sh [test | bench] - installs what is missing of the distribution's packages, and says which.
 #
 # Without an argument: what the build and the runs need. With "test": what lint and tests need besides; with "bench":
-# what benchmarks compare with. Looks
-# for the programs and libraries themselves, not for packages: what came onto the machine in another
+# what benchmarks compare with. Looks for the programs and libraries themselves, not for packages: what came onto the machine in another
 # way is fine. Without root and sudo it prints the one command to run, and ends with 1.
 set -eu -o pipefail
 
@@ -46,6 +45,7 @@ valgrind valgrind
 
 bench='
 python3-faiss /usr/lib/python3/dist-packages/faiss/__init__.py
+python3-gensim /usr/lib/python3/dist-packages/gensim/__init__.py
 python3-numpy /usr/lib/python3/dist-packages/numpy/__init__.py
 python3-sklearn /usr/lib/python3/dist-packages/sklearn/__init__.py
 python3-torch /usr/lib/python3/dist-packages/torch/__init__.py

@@ -118,7 +118,7 @@ $(RUN)/embedding.audio.mp: $(RUN)/tracks.mp $(call by,audio-embed,AUDIO_EMBED)
 	audio-embed $(AUDIO_EMBED) --threads $(THREADS) -o $@ $< $(log)
 
 EMBEDDINGS := $(MODALITIES:%=$(RUN)/embedding.%.mp)
-EMBED_JOIN ?= --hold
+EMBED_JOIN ?=
 $(eval $(call keep,EMBED_JOIN))
 $(RUN)/joined.mp: $(RUN)/tracks.mp $(EMBEDDINGS) $(call by,embed-join,EMBED_JOIN MODALITIES)
 	embed-join $(EMBED_JOIN) $(EMBEDDINGS:%=--embedding %) -o $@ $< $(log)

@@ -31,28 +31,71 @@ JSON
     same out.json want.json
 }
 
-@test "embed-join: --hold takes any order and other tracks, and gives the same bytes" {
+@test "embed-join: embeddings in any order and of other tracks give the same bytes, also held in memory or from a pipe" {
     inputs
     embed-join -e sem.mp -e pl.mp -o want.mp tracks.mp
     mk mixed.mp <<'JSON'
 {"track_id":"z","modality":"playlist","vector":[9]}
 {"track_id":"c","modality":"playlist","vector":[6]}
+{"track_id":"y","modality":"playlist","vector":[8]}
 {"track_id":"b","modality":"playlist","vector":[5]}
 JSON
-    run -0 --separate-stderr embed-join --hold -e sem.mp -e mixed.mp -o out.mp tracks.mp
-    [[ $stderr == *" left_over=1 "* ]]
+    run -0 --separate-stderr embed-join -e sem.mp -e mixed.mp --left-over left.mp -o out.mp tracks.mp
+    [[ $stderr == *" left_over=2 twice=0 "* ]]
+    same out.mp want.mp
+    mp2json left.mp | jq -es 'map([.track_id, .modality, .vector]) == [["z", "playlist", [9]], ["y", "playlist", [8]]]'
+    run -0 --separate-stderr embed-join --hold -e sem.mp -e <(cat mixed.mp) -o out.mp tracks.mp
+    [[ $stderr == *" left_over=2 "* ]]
+    same out.mp want.mp
+    embed-join -e sem.mp -e - -o out.mp tracks.mp <mixed.mp
     same out.mp want.mp
 }
 
-@test "embed-join: an embedding out of order, or of no track, is a data error that says so" {
+@test "embed-join: a pipe of embeddings is refused in words, and --left-over with --hold" {
     inputs
-    mk mixed.mp <<'JSON'
-{"track_id":"c","modality":"playlist","vector":[6]}
-{"track_id":"b","modality":"playlist","vector":[5]}
-JSON
-    run -65 --separate-stderr embed-join -e mixed.mp -o out.mp tracks.mp
-    [[ $stderr == "embed-join: mixed.mp: record 2, "*'track_id: "b" is no track, or not in the order of the tracks (--hold takes any order)' ]]
+    run -65 --separate-stderr embed-join -e <(cat sem.mp) -o out.mp tracks.mp
+    [[ $stderr == *": a pipe or device, and vectors are read by position: write them to a file first, or use --hold" ]]
     [ ! -e out.mp ]
+    run -64 embed-join --hold --left-over left.mp -e sem.mp tracks.mp
+}
+
+@test "embed-join: 3,000 tracks shuffled, with vectors of 300, join as by hand" {
+    seq 3000 | shuf --random-source=<(yes) >order
+    awk '{printf "{\"track_id\":\"t%d\",\"modality\":\"audio\",\"vector\":[%d", $1, $1
+        for (i = 1; i < 300; i++) printf ",%d", ($1 * i) % 997; print "]}"}' order | mk audio.mp
+    seq 3000 | awk '$1 % 7 {printf "{\"track_id\":\"t%d\",\"modality\":\"lyrics\",\"vector\":[%d,1]}\n", $1, -$1}' | mk lyrics.mp
+    seq 3000 | awk '{printf "{\"track_id\":\"t%d\"}\n", $1}' | mk tracks.mp
+    embed-join -e audio.mp -e lyrics.mp -o out.mp tracks.mp
+    mp2json out.mp | jq -es 'length == 3000 and all(.[]; (.track_id[1:] | tonumber) as $t | .audio[0] == $t
+        and .audio[299] == $t * 299 % 997 and (if $t % 7 > 0 then .lyrics == [-$t, 1] else has("lyrics") | not end))'
+}
+
+@test "embed-join: an embedding that comes twice is 65 or set aside, and so is a track" {
+    inputs
+    mk twice.mp <<'JSON'
+{"track_id":"a","modality":"semantic","vector":[1,2]}
+{"track_id":"c","modality":"semantic","vector":[3,4]}
+{"track_id":"a","modality":"semantic","vector":[7,7]}
+JSON
+    run -65 --separate-stderr embed-join -e twice.mp tracks.mp
+    [[ $stderr == "embed-join: twice.mp: record 3, "*'track_id: "a" comes twice' ]]
+    run -0 --separate-stderr embed-join -e twice.mp -e pl.mp --rejects rej.mp -o out.mp tracks.mp
+    [[ $stderr == *" rejected=1 left_over=0 twice=1 "* ]]
+    embed-join -e sem.mp -e pl.mp -o want.mp tracks.mp
+    same out.mp want.mp
+    mp2json rej.mp | jq -es 'map([.file, .record, .value.track_id]) == [["twice.mp", 3, "a"]]'
+    run -65 --separate-stderr embed-join -e sem.mp tracks.mp tracks.mp
+    [[ $stderr == *'tracks.mp: record 1, byte 0: track_id: "a" comes twice' ]]
+}
+
+@test "embed-join: a file of embeddings that changes while it is read is an error" {
+    inputs
+    cp sem.mp moving.mp
+    { sleep 0.5; cat tracks.mp; } | {
+        (sleep 0.2; mk other.mp <<<'{"track_id":"q","modality":"semantic","vector":[9,9]}'; cp other.mp moving.mp) &
+        run -65 --separate-stderr embed-join -e moving.mp -o out.mp
+        [[ $stderr == *"moving.mp: byte 0: "* || $stderr == *"moving.mp: track_id: expected"* ]]
+    }
 }
 
 @test "embed-join: two files of one modality, two modalities in one file, no file at all" {

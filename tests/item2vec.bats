@@ -67,6 +67,40 @@ JSON
     run -1 cmp -s a.mp d.mp
 }
 
+# How much closer two tracks of one half are than two of both halves, by cosine.
+apart() {
+    mp2json "$1" | jq -s 'def len: map(. * .) | add | sqrt; def cos($a; $b): [$a, $b | . as $v | len as $n | map(. / $n)]
+            | transpose | map(.[0] * .[1]) | add;
+        [.[] as $a | .[] as $b | select($a.track_id < $b.track_id)
+            | {same: ($a.track_id[:1] == $b.track_id[:1]), cos: cos($a.vector; $b.vector)}]
+        | ([.[] | select(.same) | .cos] | add / length) - ([.[] | select(.same | not) | .cos] | add / length)'
+}
+
+@test "item2vec: --window tells the halves of playlists apart, the whole playlist does not" {
+    # 8 of a0 ... a9, then 8 of b0 ... b9
+    awk 'function u() { x = (x * 48271) % 2147483647; return x }
+        function half(c,   n, t, s) { s = ""; split("", seen)
+            for (n = 0; n < 8;) { t = c u() % 10; if (!(t in seen)) { seen[t]; s = s (n++ ? "," : "") "\"" t "\"" } }
+            return s }
+        BEGIN { x = 1; for (i = 0; i < 300; i++) printf "{\"playlist_id\":\"p%d\",\"tracks\":[%s,%s]}\n", i, half("a"), half("b") }' |
+        mk in.mp
+    item2vec --dim 16 --window 2 -o near.mp in.mp
+    item2vec --dim 16 -o all.mp in.mp
+    awk -v near="$(apart near.mp)" -v all="$(apart all.mp)" 'BEGIN { print near, all; exit !(near > 1 && all < 0.5) }'
+    run -64 item2vec --window 97 in.mp
+}
+
+@test "item2vec: --window takes long playlists in pieces, a track that repeats once, and any number of threads" {
+    jq -nc '{playlist_id: "long", tracks: [range(2000) | "t\(. % 700)"]}, {playlist_id: "two", tracks: ["t5", "t9"]}' | mk in.mp
+    jq -nc '{playlist_id: "long", tracks: [range(700) | "t\(.)"]}, {playlist_id: "two", tracks: ["t5", "t9"]}' | mk once.mp
+    item2vec --dim 8 --window 5 --epochs 3 --threads 1 -o a.mp in.mp
+    item2vec --dim 8 --window 5 --epochs 3 --threads 4 -o b.mp in.mp
+    item2vec --dim 8 --window 5 --epochs 3 --threads 2 -o c.mp once.mp
+    same a.mp b.mp
+    same a.mp c.mp
+    mp2json a.mp | jq -es 'length == 700 and all(.[].vector[]; . != 0)'
+}
+
 @test "item2vec: a playlist of 2,000 tracks and one of none are fine" {
     jq -nc '{playlist_id: "long", tracks: [range(2000) | "t\(.)"]}, {playlist_id: "none", tracks: []}' | mk in.mp
     item2vec --dim 8 --epochs 2 -o out.mp in.mp

@@ -6,15 +6,19 @@
  * sum over the candidates, the likelier candidate, a seeded hash of query and track. 25 = 16 + 9 makes four pairs of
  * the 32 subsets tie: the one with the playlist token goes first (the paper leaves that open).
  *
- * Tracks are found through inverted lists, one a (modality, code), so that a query costs what its candidates' lists
- * hold and a sort; only where fewer tracks than asked for agree in anything, all others are hashed to fill the ranking.
+ * So a ranking is a row of groups, each the tracks that agree with one candidate in one subset, and ends with the group
+ * that fills it. The groups whose first modality is m come from one scan of the list of the candidate's code of m,
+ * which is made when the first of them is due: most queries never look beyond the lists of the first two modalities.
+ * Tracks that agree in m alone are too many to be kept; they are found again where it comes to them. Only where fewer
+ * tracks than asked for agree in anything, all others are hashed to fill the ranking.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "music/matcher.h"
 
-#define EXACT ((uint64_t)1 << 63)
+#define CHUNK 256
+#define STEP 8 /* of a chunk, among which few agree */
 
 /* Ranks the subsets by their sum, the playlist token (bit 0) first on a tie. */
 static void
@@ -29,40 +33,15 @@ rank_subsets(struct matcher *m)
         m->rank[a] = 0;
         for (unsigned b = 0; b < SUBSETS; b++)
             m->rank[a] += m->sum[b] < m->sum[a] || (m->sum[b] == m->sum[a] && (b & 1U) < (a & 1U));
+        m->subset[m->rank[a]] = a;
     }
-}
-
-/* Counting sort of the tracks by their code of one modality. */
-static enum status
-index_modality(struct matcher *m, int mod, struct err *err)
-{
-    const struct items *items = m->items;
-    uint32_t *start;
-
-    for (uint32_t t = 0; t < items->n; t++)
-        if (items->codes[t].code[mod] >= (int32_t)m->codes[mod])
-            m->codes[mod] = (uint32_t)items->codes[t].code[mod] + 1;
-    start = m->start[mod] = calloc((size_t)m->codes[mod] + 2, sizeof(*start));
-    m->list[mod] = calloc((size_t)items->n + 1, sizeof(uint32_t));
-    if (start == NULL || m->list[mod] == NULL)
-        return err_memory(err);
-    for (uint32_t t = 0; t < items->n; t++)
-        if (items->codes[t].code[mod] != CODE_NONE)
-            start[items->codes[t].code[mod] + 2]++;
-    for (uint32_t c = 2; c <= m->codes[mod] + 1; c++)
-        start[c] += start[c - 1];
-    /* start[c + 1] moves from the beginning of c to its end, which is where c + 1 begins. */
-    for (uint32_t t = 0; t < items->n; t++)
-        if (items->codes[t].code[mod] != CODE_NONE)
-            m->list[mod][start[items->codes[t].code[mod] + 1]++] = t;
-    return OK;
 }
 
 enum status
 matcher_new(struct matcher **out, const struct items *items, uint64_t seed, struct err *err)
 {
     struct matcher *m = calloc(1, sizeof(*m));
-    enum status st = OK;
+    enum status st;
 
     *out = NULL;
     if (m == NULL)
@@ -70,12 +49,8 @@ matcher_new(struct matcher **out, const struct items *items, uint64_t seed, stru
     m->items = items;
     m->seed = seed;
     rank_subsets(m);
-    m->work = calloc((size_t)items->n + 1, sizeof(*m->work));
-    m->touched = calloc((size_t)items->n + 1, sizeof(*m->touched));
-    if (m->work == NULL || m->touched == NULL)
-        st = err_memory(err);
-    for (int mod = 0; mod < MODALITIES && st == OK; mod++)
-        st = index_modality(m, mod, err);
+    m->mark = calloc((size_t)items->n + 1, sizeof(*m->mark));
+    st = m->mark == NULL ? err_memory(err) : match_lists(m, err);
     if (st == OK)
         *out = m;
     else
@@ -89,216 +64,188 @@ matcher_free(struct matcher *m)
     if (m == NULL)
         return;
     for (int i = 0; i < MODALITIES; i++) {
-        free(m->list[i]);
-        free(m->start[i]);
+        free(m->list[i].start);
+        free(m->list[i].pos);
+        for (int other = 0; other < MODALITIES; other++)
+            free(m->list[i].code[other]);
     }
-    free(m->work);
-    free(m->touched);
-    free(m->entry);
+    free(m->order);
+    free(m->id);
+    free(m->id_at);
+    free(m->mark);
+    free(m->best);
+    free(m->pair);
     free(m);
 }
 
-/* Notes that track t agrees with the candidate at hand in modality mod. */
+/* Ends a group: its entries become hits. */
 static void
-touch(struct matcher *m, uint32_t t, int mod)
+take(struct match_hit *hits, struct matcher *m, bool exact, int sum)
 {
-    struct work *w = &m->work[t];
+    size_t n = match_settle(m);
 
-    if (w->stamp != m->stamp) {
-        *w = (struct work){.stamp = m->stamp};
-        m->touched[m->n_touched++] = t;
-    }
-    if (w->turn != m->turn) {
-        w->turn = m->turn;
-        w->agree = 0;
-    }
-    w->agree |= 1U << mod;
+    for (size_t i = m->found - n; i < m->found; i++)
+        hits[i] = (struct match_hit){.track = m->best[i].track, .exact = exact, .sum = sum};
 }
 
-/* The tracks of one candidate's lists; place and likely number the candidate from 0, best first. */
+/* The tracks that have exactly the candidate's codes: they lie side by side. */
 static void
-visit(struct matcher *m, const struct codes *codes, size_t place, size_t likely)
+exact_group(struct match_hit *hits, struct matcher *m, const struct codes *codes, size_t top)
 {
-    m->turn++;
-    for (int mod = 0; mod < MODALITIES; mod++) {
-        int32_t c = codes->code[mod];
-        if (c == CODE_NONE || (uint32_t)c >= m->codes[mod])
-            continue;
-        for (uint32_t i = m->start[mod][c]; i < m->start[mod][c + 1]; i++)
-            touch(m, m->list[mod][i], mod);
+    int sum = 0;
+
+    for (int i = 0; i < MODALITIES; i++)
+        sum += codes->code[i] != CODE_NONE ? (int)modality_weight[i] : 0;
+    match_group(m, top);
+    for (uint32_t i = match_position(m, codes, 0); i < m->items->n; i++) {
+        if (!codes_equal(codes, &m->items->codes[m->order[i]]))
+            break;
+        match_offer(m, &i, 1, 0);
     }
-    for (int mod = 0; mod < MODALITIES; mod++) {
-        int32_t c = codes->code[mod];
-        if (c == CODE_NONE || (uint32_t)c >= m->codes[mod])
-            continue;
-        for (uint32_t i = m->start[mod][c]; i < m->start[mod][c + 1]; i++) {
-            uint32_t t = m->list[mod][i];
-            struct work *w = &m->work[t];
-            bool exact = codes_equal(codes, &m->items->codes[t]);
-            uint64_t key = exact ? EXACT | (UINT32_MAX - (uint64_t)place)
-                                 : (uint64_t)m->rank[w->agree] << 32 | (UINT32_MAX - (uint64_t)likely);
-            if (key > w->key) {
-                w->key = key;
-                w->sum = m->sum[w->agree];
-            }
-        }
-    }
+    take(hits, m, true, sum);
 }
 
-static int
-likelier(const void *a, const void *b)
-{
-    const struct likely *x = a, *y = b;
-
-    if (x->logprob != y->logprob)
-        return x->logprob > y->logprob ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-
-    if (x->key != y->key)
-        return x->key > y->key ? -1 : 1;
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return x->track < y->track ? -1 : x->track > y->track;
-}
-
-enum status
-match_need(struct matcher *m, size_t n, struct err *err)
-{
-    struct entry *p;
-
-    if (n <= m->cap)
-        return OK;
-    if ((p = realloc(m->entry, n * sizeof(*p))) == NULL)
-        return err_memory(err);
-    m->entry = p;
-    m->cap = n;
-    return OK;
-}
-
-struct entry
-match_entry(const struct matcher *m, uint64_t query, uint32_t t, uint64_t key)
-{
-    struct str id = ids_str(m->items->ids, t);
-
-    return (struct entry){key, hash64(query, id.p, id.n), t};
-}
-
-/* A heap of the best ones, worst on top, spares sorting the rest. */
-size_t
-match_select(struct entry *e, size_t n, size_t top)
-{
-    size_t heap = n < top ? n : top;
-
-    for (size_t i = 0; i < n && top > 0; i++) {
-        size_t at = i < heap ? i : 0;
-        struct entry x = e[i];
-
-        if (i < heap) {
-            for (; at > 0 && compare(&x, &e[(at - 1) / 2]) > 0; at = (at - 1) / 2)
-                e[at] = e[(at - 1) / 2];
-        } else {
-            if (compare(&x, &e[0]) >= 0)
-                continue;
-            for (size_t child; (child = 2 * at + 1) < heap; at = child) {
-                child += child + 1 < heap && compare(&e[child + 1], &e[child]) > 0;
-                if (compare(&x, &e[child]) >= 0)
-                    break;
-                e[at] = e[child];
-            }
-        }
-        e[at] = x;
-    }
-    if (heap > 0)
-        qsort(e, heap, sizeof(*e), compare);
-    return heap;
-}
-
-bool
-match_dropped(const uint32_t *drop, size_t n, uint32_t t)
-{
-    for (size_t i = 0; i < n; i++)
-        if (drop[i] == t)
-            return true;
-    return false;
-}
-
-/* Appends up to top - n tracks that agree in nothing. */
 static enum status
-fill(size_t *n, size_t top, struct matcher *m, uint64_t query, const uint32_t *drop, size_t n_drop, struct err *err)
+keep_pair(struct matcher *m, uint32_t pos, uint32_t agree, struct err *err)
 {
-    size_t at = *n;
-
-    if (match_need(m, at + m->items->n, err) != OK)
-        return SYSTEM;
-    for (uint32_t t = 0; t < m->items->n; t++)
-        if (m->work[t].stamp != m->stamp && !match_dropped(drop, n_drop, t))
-            m->entry[at++] = match_entry(m, query, t, 0);
-    *n += match_select(m->entry + *n, at - *n, top - *n);
+    if (m->n_pairs == m->cap_pairs) {
+        size_t cap = m->cap_pairs * 2 + 1024;
+        struct pair *p = realloc(m->pair, cap * sizeof(*p));
+        if (p == NULL)
+            return err_memory(err);
+        m->pair = p;
+        m->cap_pairs = cap;
+    }
+    m->pair[m->n_pairs++] = (struct pair){pos, agree};
     return OK;
 }
 
-enum status
-match_begin(
-    struct likely **order, struct matcher *m, const struct match_candidate *candidates, size_t n, struct err *err)
+/* Keeps those of n tracks of the list of mod that agree in more, but in no earlier modality: they are in its list. */
+static enum status
+keep_pairs(struct matcher *m, const uint16_t *agree, const uint32_t *pos, size_t n, int mod, struct err *err)
 {
-    if ((*order = calloc(n + 1, sizeof(**order))) == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < n; i++)
-        (*order)[i] = (struct likely){candidates[i].logprob, i};
-    qsort(*order, n, sizeof(**order), likelier);
-    m->stamp++;
-    m->turn = 0;
-    m->n_touched = 0;
+    uint32_t here = 1U << mod;
+
+    for (size_t i = 0; i < n; i += STEP) {
+        unsigned any = 0;
+
+        for (size_t j = i; j < i + STEP; j++)
+            any |= agree[j];
+        for (size_t j = i; j < i + STEP && any != 0; j++)
+            if (agree[j] != 0 && (agree[j] & (here - 1)) == 0 && keep_pair(m, pos[j], agree[j] | here, err) != OK)
+                return SYSTEM;
+    }
     return OK;
 }
 
-enum status
-match_touched(
-    size_t *found, struct matcher *m, uint64_t query, const uint32_t *drop, size_t n_drop, size_t top, struct err *err)
+/*
+ * Goes through the list of the candidate's code of mod. Tracks that agree in mod alone are offered, if base; else the
+ * others become pairs.
+ */
+static enum status
+scan(struct matcher *m, const struct codes *codes, int mod, bool base, struct err *err)
 {
+    uint16_t agree[CHUNK];
+    uint32_t pos[CHUNK];
+    size_t to, at = match_range(&to, m, mod, codes->code[mod]);
+
+    for (; at < to; at += CHUNK) {
+        size_t n = to - at < CHUNK ? to - at : CHUNK, alone = 0;
+
+        match_agree(agree, pos, m, mod, at, n, codes);
+        memset(agree + n, 0, (CHUNK - n) * sizeof(*agree));
+        if (!base && keep_pairs(m, agree, pos, n, mod, err) != OK)
+            return SYSTEM;
+        for (size_t i = 0; i < n && base; i++) {
+            pos[alone] = pos[i];
+            alone += agree[i] == 0;
+        }
+        if (base)
+            match_offer(m, pos, alone, 0);
+    }
+    return OK;
+}
+
+/* Those of the pairs that agree in just this subset. */
+static void
+offer_pairs(struct matcher *m, const struct span *span, unsigned subset)
+{
+    uint32_t pos[CHUNK];
     size_t n = 0;
 
-    if (match_need(m, m->n_touched, err) != OK)
-        return SYSTEM;
-    for (uint32_t i = 0; i < m->n_touched; i++)
-        if (!match_dropped(drop, n_drop, m->touched[i]))
-            m->entry[n++] = match_entry(m, query, m->touched[i], m->work[m->touched[i]].key);
-    *found = match_select(m->entry, n, top);
+    for (size_t i = span->from; i < span->to; i++) {
+        if (m->pair[i].agree == subset)
+            pos[n++] = m->pair[i].pos;
+        if (n == CHUNK || i + 1 == span->to) {
+            match_offer(m, pos, n, 0);
+            n = 0;
+        }
+    }
+}
+
+/* The tracks that agree with the candidate in subset and nothing else. */
+static enum status
+group(struct matcher *m, const struct codes *codes, struct span *spans, unsigned subset, struct err *err)
+{
+    int mod = __builtin_ctz(subset);
+    struct span *span = &spans[mod];
+
+    for (int i = 0; i < MODALITIES; i++)
+        if ((subset >> i & 1U) != 0 && codes->code[i] == CODE_NONE)
+            return OK;
+    if (subset == 1U << mod)
+        return scan(m, codes, mod, true, err);
+    if (!span->known) {
+        span->known = true;
+        span->from = m->n_pairs;
+        if (scan(m, codes, mod, false, err) != OK)
+            return SYSTEM;
+        span->to = m->n_pairs;
+    }
+    offer_pairs(m, span, subset);
     return OK;
+}
+
+/* What agrees in nothing. */
+static void
+fill(struct match_hit *hits, struct matcher *m, size_t top)
+{
+    uint32_t pos[CHUNK];
+
+    match_group(m, top);
+    for (uint32_t at = 0; at < m->items->n; at += CHUNK) {
+        uint32_t n = m->items->n - at < CHUNK ? m->items->n - at : CHUNK;
+        for (uint32_t i = 0; i < n; i++)
+            pos[i] = at + i;
+        match_offer(m, pos, n, 0);
+    }
+    take(hits, m, false, 0);
 }
 
 enum status
 matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err)
 {
-    uint64_t hash = hash64(m->seed, query.p, query.n);
-    struct likely *order;
-    size_t found = 0;
+    struct span(*spans)[MODALITIES] = calloc(n + 1, sizeof(*spans));
+    struct likely *order = NULL;
+    enum status st = spans == NULL ? err_memory(err) : OK;
 
     *n_hits = 0;
-    if (n == 0)
-        return OK;
-    if (match_begin(&order, m, candidates, n, err) != OK)
-        return SYSTEM;
-    for (size_t i = 0; i < n; i++)
-        visit(m, &candidates[order[i].at].codes, order[i].at, i);
+    if (st == OK)
+        st = match_begin(&order, m, query, candidates, n, drop, n_drop, top, err);
+    for (size_t i = 0; i < n && st == OK && m->found < top; i++)
+        exact_group(hits, m, &candidates[i].codes, top);
+    for (unsigned rank = SUBSETS - 1; rank > 0 && st == OK; rank--)
+        for (size_t i = 0; i < n && st == OK && m->found < top; i++) {
+            match_group(m, top);
+            st = group(m, &candidates[order[i].at].codes, spans[i], m->subset[rank], err);
+            take(hits, m, false, m->sum[m->subset[rank]]);
+        }
+    if (st == OK && n > 0 && m->found < top)
+        fill(hits, m, top);
+    if (st == OK)
+        *n_hits = m->found;
+    free(spans);
     free(order);
-    if (match_touched(&found, m, hash, drop, n_drop, top, err) != OK)
-        return SYSTEM;
-    if (found < top && fill(&found, top, m, hash, drop, n_drop, err) != OK)
-        return SYSTEM;
-    for (size_t i = 0; i < found; i++) {
-        uint32_t t = m->entry[i].track;
-        bool touched = m->work[t].stamp == m->stamp;
-        hits[i] = (struct match_hit){
-            .track = t, .exact = touched && (m->work[t].key & EXACT) != 0, .sum = touched ? m->work[t].sum : 0};
-    }
-    *n_hits = found;
-    return OK;
+    return st;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* matcher - what the two ways to rank share. Private to lib/music. */
+/* matcher - what the two ways to rank share (matchlists.c, matchbest.c). Private to lib/music. */
 #ifndef MATCHER_H
 #define MATCHER_H
 
@@ -8,18 +8,24 @@
 
 #define SUBSETS (1U << MODALITIES)
 
-/* What a query knows of a track that it touched. */
-struct work {
-    uint64_t key;   /* best so far, larger is better: exact, rank of the subset, candidate */
-    uint32_t stamp; /* of the query, else key is old */
-    uint32_t turn;  /* of the candidate, else agree is old */
-    uint32_t agree; /* subset of the modalities that agree with this candidate */
-    int sum;        /* of key's subset */
+/*
+ * A track has a position: its place in the order of the tuples (playlist code first, absence before all codes). So the
+ * tracks of one tuple lie side by side, and so do those of one playlist code.
+ */
+
+/* The tracks of each code of one modality, positions ascending. */
+struct list {
+    uint32_t *start; /* (codes + 1) */
+    uint32_t codes;  /* one more than the largest */
+    uint32_t *pos;   /* positions; NULL for the playlist modality, where they are the index itself */
+    /* Their other codes, beside each other so that a scan reads what it compares: CODE_MAX is also absence. */
+    uint16_t *code[MODALITIES];
 };
 
+/* One way in which a track comes into a ranking. */
 struct entry {
-    uint64_t key, hash;
-    uint32_t track;
+    uint64_t key, hash; /* larger keys go first, smaller hashes */
+    uint32_t track, pos;
 };
 
 /* A candidate by its probability. */
@@ -28,34 +34,60 @@ struct likely {
     size_t at;
 };
 
+/* A track that agrees with a candidate in more than one modality. */
+struct pair {
+    uint32_t pos, agree;
+};
+
+/* The pairs of one candidate and list, once they are known. */
+struct span {
+    bool known;
+    size_t from, to;
+};
+
 struct matcher {
     const struct items *items;
     uint64_t seed;
-    uint32_t *list[MODALITIES];  /* tracks by code */
-    uint32_t *start[MODALITIES]; /* (codes + 1) */
-    uint32_t codes[MODALITIES];  /* one more than the largest */
-    struct work *work;           /* (items) */
-    uint32_t *touched;           /* (items) */
-    uint32_t n_touched, stamp, turn;
-    unsigned rank[SUBSETS]; /* 0 for the empty subset … 31 */
+    uint32_t *order; /* the track at a position */
+    char *id;        /* ids by position, behind each other */
+    size_t *id_at;   /* (items + 1) */
+    struct list list[MODALITIES];
+    unsigned rank[SUBSETS], subset[SUBSETS]; /* 0 for the empty subset … 31; and back */
     int sum[SUBSETS];
-    struct entry *entry; /* grows to what a query needs */
+    /* of the query at hand */
+    uint32_t *mark; /* by position: now - 1 is left out, now is in the ranking; older is neither */
+    uint32_t now;
+    uint64_t query;
+    struct entry *best; /* the ranking so far, then a heap of what goes on with it */
     size_t cap;
+    size_t found, room, heap; /* entries ranked; those that the heap may have; and has */
+    struct pair *pair;
+    size_t n_pairs, cap_pairs;
 };
 
-/* Begins a query: nothing is touched. Its n candidates in order, likelier first, then by place; to be freed. */
-enum status match_begin(
-    struct likely **order, struct matcher *m, const struct match_candidate *candidates, size_t n, struct err *err);
-/* The best top of the tracks that were touched and are not dropped, as entries by their keys; *found of them. */
-enum status match_touched(
-    size_t *found, struct matcher *m, uint64_t query, const uint32_t *drop, size_t n_drop, size_t top, struct err *err);
-/* Room for n entries. */
-enum status match_need(struct matcher *m, size_t n, struct err *err);
-/* The entry of track t. Its hash is of the track's id: the order does not depend on the catalogue's. */
-struct entry match_entry(const struct matcher *m, uint64_t query, uint32_t t, uint64_t key);
-/* The first top of n entries by key, hash, track, in order; returns how many. */
-size_t match_select(struct entry *e, size_t n, size_t top);
-/* Whether t is among n tracks. */
-bool match_dropped(const uint32_t *drop, size_t n, uint32_t t);
+/* ---- the lists (matchlists.c) ---- */
+
+enum status match_lists(struct matcher *m, struct err *err);
+/* The first position of a tuple, or where it would be; of those with the tuple the first whose track is not below t. */
+uint32_t match_position(const struct matcher *m, const struct codes *codes, uint32_t t);
+/* Where the tracks of a code begin in its list; *to behind the last. */
+size_t match_range(size_t *to, const struct matcher *m, int mod, int32_t code);
+/* Positions of n entries of a list, and in agree the other modalities in which they agree with codes, as bits. */
+void match_agree(
+    uint16_t *agree, uint32_t *pos, const struct matcher *m, int mod, size_t at, size_t n, const struct codes *codes);
+
+/* ---- the best of many (matchbest.c) ---- */
+
+/* Begins a query: marks what is dropped, makes room for top tracks. Its n candidates in order, likelier first, then by
+ * place; to be freed. */
+enum status match_begin(struct likely **order, struct matcher *m, struct str query,
+    const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, size_t top,
+    struct err *err);
+/* Begins a group, which holds the best of what is offered until it is full with the ranking. */
+void match_group(struct matcher *m, size_t top);
+/* Offers n positions, of which those that are marked are passed over. */
+void match_offer(struct matcher *m, const uint32_t *pos, size_t n, uint64_t key);
+/* Ends it: the group's entries are sorted and marked, and follow those that were ranked. Returns how many. */
+size_t match_settle(struct matcher *m);
 
 #endif

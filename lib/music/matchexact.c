@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The other way to rank: no sums of weights, but what the model itself gives a track, its tuple's probability divided
- * among the tracks that have the tuple. A candidate costs the shortest of its codes' lists of tracks.
+ * among the tracks that have the tuple. A candidate costs a search for its tuple and a hash for each of them.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -29,74 +29,39 @@ unordered(uint64_t key)
     return x;
 }
 
-/* The modality whose list of tracks with these codes is the shortest; MODALITIES if a code has no track. */
-static int
-shortest_list(const struct matcher *m, const struct codes *codes)
-{
-    int best = MODALITIES;
-    uint32_t fewest = UINT32_MAX;
-
-    for (int mod = 0; mod < MODALITIES; mod++) {
-        int32_t c = codes->code[mod];
-        uint32_t n;
-
-        if (c == CODE_NONE)
-            continue;
-        if ((uint32_t)c >= m->codes[mod])
-            return MODALITIES;
-        n = m->start[mod][c + 1] - m->start[mod][c];
-        if (n < fewest) {
-            fewest = n;
-            best = mod;
-        }
-    }
-    return best;
-}
-
-/* Appends the tracks that have all of the candidate's codes to touched, with their share of it under work's key. */
+/* Offers the tracks that have exactly the candidate's codes; they are marked, since another one may have the same. */
 static void
 share(struct matcher *m, const struct match_candidate *candidate)
 {
     const struct codes *codes = &candidate->codes;
-    int mod = shortest_list(m, codes);
-    uint32_t first = m->n_touched, same = 0;
+    uint32_t from = match_position(m, codes, 0), to = from;
     uint64_t key;
 
-    if (mod == MODALITIES)
-        return;
-    for (uint32_t i = m->start[mod][codes->code[mod]]; i < m->start[mod][codes->code[mod] + 1]; i++) {
-        uint32_t t = m->list[mod][i];
-
-        if (!codes_equal(codes, &m->items->codes[t]))
-            continue;
-        same++;
-        if (m->work[t].stamp != m->stamp) { /* a likelier candidate may have had the same codes */
-            m->work[t].stamp = m->stamp;
-            m->touched[m->n_touched++] = t;
-        }
+    while (to < m->items->n && codes_equal(codes, &m->items->codes[m->order[to]]))
+        to++;
+    key = ordered(candidate->logprob - log((double)(to - from)));
+    for (uint32_t i = from; i < to; i++) {
+        match_offer(m, &i, 1, key);
+        m->mark[i] = m->now;
     }
-    key = ordered(candidate->logprob - log((double)same));
-    for (uint32_t i = first; i < m->n_touched; i++)
-        m->work[m->touched[i]].key = key;
 }
 
 enum status
 matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err)
 {
-    uint64_t hash = hash64(m->seed, query.p, query.n);
     struct likely *order;
 
     *n_hits = 0;
-    if (match_begin(&order, m, candidates, n, err) != OK)
+    if (match_begin(&order, m, query, candidates, n, drop, n_drop, top, err) != OK)
         return SYSTEM;
+    match_group(m, top);
     for (size_t i = 0; i < n; i++)
         share(m, &candidates[order[i].at]);
     free(order);
-    if (match_touched(n_hits, m, hash, drop, n_drop, top, err) != OK)
-        return SYSTEM;
+    *n_hits = match_settle(m);
     for (size_t i = 0; i < *n_hits; i++)
         hits[i] = (struct match_hit){
-            .track = m->entry[i].track, .exact = true, .sum = 0, .logprob = unordered(m->entry[i].key)};
+            .track = m->best[i].track, .exact = true, .sum = 0, .logprob = unordered(m->best[i].key)};
     return OK;
 }

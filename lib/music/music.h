@@ -105,22 +105,24 @@ enum status picks_keep(struct picks *p, uint64_t key, struct err *err);
 enum status picks_sort(struct picks *p, struct err *err);
 void picks_free(struct picks *p);
 
-/* ---- embeddings of several modalities to their tracks (join.c) ---- */
+/* ---- embeddings of several modalities to their tracks (join.c, joinside.c) ---- */
 
 struct joiner;
 /*
- * One embedding file a modality. Unless hold, they are read along with the tracks and must have their order; with it
- * they are read into memory now, in any order.
+ * One embedding file a modality, in any order; paths are borrowed. The files are read from end to end once, and again
+ * by position as the tracks come, so they must be regular files (DATA); with hold they are read into memory instead. A
+ * track that a file has twice is given to again(arg, rec, why) and left out; without again it is DATA.
  */
-enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold, struct err *err);
+enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold,
+    void (*again)(void *arg, const struct rec *rec, const struct err *why), void *arg, struct err *err);
 void joiner_free(struct joiner *j);
-/* DATA if the track cannot be joined: its own fault, unlike what joiner_write returns, which is that of an embedding
- * file. */
-enum status joiner_check(const msgpack_object *track, struct err *err);
+/* DATA if the track cannot be joined, or comes twice: its own fault, unlike what joiner_write returns, which is that of
+ * an embedding file. Once a track, before joiner_write. */
+enum status joiner_check(struct joiner *j, const msgpack_object *track, struct err *err);
 enum status joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track, struct err *err);
-/* Behind the last track: DATA if an embedding is left in a file that is read in order; else how many held ones were not
- * used. */
-enum status joiner_end(uint64_t *left_over, struct joiner *j, struct err *err);
+/* Behind the last track: how many embeddings are of no track; and writes them, file by file, unless they are held. */
+uint64_t joiner_left_over(const struct joiner *j);
+enum status joiner_write_left(struct rec_writer *w, struct joiner *j, struct err *err);
 
 /* ---- clustering (kmeans.c) ---- */
 
@@ -225,9 +227,13 @@ struct match_hit {
     double logprob; /* matcher_exact: the track's own */
 };
 struct matcher;
-/* Inverted lists of the items, which are borrowed. Memory: 20 bytes a track and 12 a track for work. */
+/* Lists of the items, which are borrowed. Memory: 76 bytes a track, its id once more, and what a query needs. */
 enum status matcher_new(struct matcher **out, const struct items *items, uint64_t seed, struct err *err);
 void matcher_free(struct matcher *m);
+/* Writes the items as a file that is read faster than their records (matchindex.c). NOCREATE, IO, SYSTEM. */
+enum status matcher_save(const struct matcher *m, const char *path, struct err *err);
+/* Reads it; the order of the tracks is not that of the records. DATA for anything else, NOINPUT, IO, SYSTEM. */
+enum status items_load_index(struct items **out, const char *path, struct err *err);
 /*
  * The best top tracks into hits, without those for which drop (n_drop indices) names them; *n_hits of them. Exact
  * matches by candidate; then the largest sum, with the playlist token first where two subsets have one sum; then the
@@ -243,10 +249,13 @@ enum status matcher_rank(struct match_hit *hits, size_t *n_hits, size_t top, str
 enum status matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher *m, struct str query,
     const struct match_candidate *candidates, size_t n, const uint32_t *drop, size_t n_drop, struct err *err);
 
-/* ---- playlist embeddings (item2vec.c) ---- */
+/* ---- playlist embeddings (item2vec.c, skipgram.c) ---- */
+
+#define ITEM2VEC_WINDOW_MAX 96
 
 struct item2vec_options {
     size_t dim, epochs, negative, min_count;
+    size_t window; /* tracks on either side that are a track's context, at most; 0 for the whole playlist */
     double rate, subsample;
     uint64_t seed;
 };

@@ -49,13 +49,18 @@ enum status team_gather(void *all, const void *own, size_t bytes, struct err *er
 /* Row r of out (team_size(), bytes) goes to process r, and comes into row (own rank) of its in. bytes: below 2^31. */
 enum status team_exchange(void *in, const void *out, size_t bytes, struct err *err);
 
+/* ---- hashes (hash.c): XXH64 ---- */
+
+/* 64 bits of hash of n bytes under seed: the same on every machine. Not for adversaries. */
+uint64_t hash64(uint64_t seed, const void *bytes, size_t n);
+/* The same of sixteen strings of n bytes each: hash[i] is that of p[i]. */
+void hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n);
+
 /* ---- random numbers (rng.c): xoshiro256** (Blackman, Vigna 2021), seeded by splitmix64 ---- */
 
 struct rng {
     uint64_t s[4];
 };
-/* 64 bits of hash of n bytes under seed: the same on every machine. Not for adversaries. */
-uint64_t hash64(uint64_t seed, const void *bytes, size_t n);
 /* A generator for (seed, stream): give every purpose its own stream number. */
 struct rng rng_seed(uint64_t seed, uint64_t stream);
 /* A generator for what is drawn for the record with this id, whatever its position. */

@@ -148,6 +148,22 @@ test_hash(void)
     CHECK(hash64(0, "abc", 3) == 0x44BC2CF5AD770999U, "XXH64 of abc");
     CHECK(hash64(0, nobody, sizeof nobody - 1) == 0xFBCEA83C8A378BF1U, "XXH64 of 39 bytes");
     CHECK(hash64(1, "a", 1) != hash64(0, "a", 1), "the seed counts");
+    for (size_t n = 0; n <= 40; n++) {
+        char text[16][40];
+        const char *p[16];
+        uint64_t hash[16];
+        bool same = true;
+
+        for (size_t i = 0; i < 16; i++) {
+            for (size_t j = 0; j < n; j++)
+                text[i][j] = (char)(i * 40 + j * 7);
+            p[i] = text[i];
+        }
+        hash64_sixteen(hash, n, p, n);
+        for (size_t i = 0; i < 16; i++)
+            same = same && hash[i] == hash64(n, p[i], n);
+        CHECK(same, "sixteen strings of %zu bytes", n);
+    }
 }
 
 static void

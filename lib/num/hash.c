@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hashes: XXH64 (Collet, xxHash specification 0.1.1), of one string, or of sixteen of one size side by side, where the
+ * compiler makes vectors of the lanes: a quarter of the time. Linear time, no memory.
+ */
+#include <string.h>
+
+#include "num/num.h"
+
+#define P1 0x9E3779B185EBCA87U
+#define P2 0xC2B2AE3D27D4EB4FU
+#define P3 0x165667B19E3779F9U
+#define P4 0x85EBCA77C2B2AE63U
+#define P5 0x27D4EB2F165667C5U
+#define LANES 16
+
+static inline uint64_t
+rotl(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
+
+/* Little-endian, whatever the machine. */
+static uint64_t
+load(const unsigned char *p, size_t n)
+{
+    uint64_t x = 0;
+
+    for (size_t i = 0; i < n; i++)
+        x |= (uint64_t)p[i] << (8 * i);
+    return x;
+}
+
+static inline uint64_t
+xxh_round(uint64_t acc, uint64_t x)
+{
+    return rotl(acc + x * P2, 31) * P1;
+}
+
+/* The four lanes over as many whole blocks of 32 bytes as there are. */
+static uint64_t
+xxh_blocks(const unsigned char **p, const unsigned char *end, uint64_t seed)
+{
+    uint64_t v[4] = {seed + P1 + P2, seed + P2, seed, seed - P1};
+    uint64_t h;
+
+    for (; end - *p >= 32; *p += 32)
+        for (size_t i = 0; i < 4; i++)
+            v[i] = xxh_round(v[i], load(*p + 8 * i, 8));
+    h = rotl(v[0], 1) + rotl(v[1], 7) + rotl(v[2], 12) + rotl(v[3], 18);
+    for (size_t i = 0; i < 4; i++)
+        h = (h ^ xxh_round(0, v[i])) * P1 + P4;
+    return h;
+}
+
+uint64_t
+hash64(uint64_t seed, const void *bytes, size_t n)
+{
+    static const unsigned char nothing[1];
+    const unsigned char *p = n > 0 ? bytes : nothing, *end = p + n;
+    uint64_t h = n >= 32 ? xxh_blocks(&p, end, seed) : seed + P5;
+
+    h += n;
+    for (; end - p >= 8; p += 8)
+        h = rotl(h ^ xxh_round(0, load(p, 8)), 27) * P1 + P4;
+    if (end - p >= 4) {
+        h = rotl(h ^ load(p, 4) * P1, 23) * P2 + P3;
+        p += 4;
+    }
+    for (; p < end; p++)
+        h = rotl(h ^ *p * P5, 11) * P1;
+    h = (h ^ h >> 33) * P2;
+    h = (h ^ h >> 29) * P3;
+    return h ^ h >> 32;
+}
+
+/* Of each lane's string n bytes from at, as an integer. */
+static inline void
+load_lanes(uint64_t w[LANES], const char *const *p, size_t at, size_t n)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        w[i] = 0;
+        memcpy(&w[i], p[i] + at, n); /* little-endian machines only, like the streams' vectors */
+    }
+}
+
+void
+hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n)
+{
+    uint64_t h[LANES], w[LANES];
+    size_t at = 0;
+
+    for (size_t i = 0; i < LANES && n >= 32; i++)
+        hash[i] = hash64(seed, p[i], n);
+    if (n >= 32)
+        return;
+    for (size_t i = 0; i < LANES; i++)
+        h[i] = seed + P5 + n;
+    for (; n - at >= 8; at += 8) {
+        load_lanes(w, p, at, 8);
+        for (size_t i = 0; i < LANES; i++)
+            h[i] = rotl(h[i] ^ xxh_round(0, w[i]), 27) * P1 + P4;
+    }
+    if (n - at >= 4) {
+        load_lanes(w, p, at, 4);
+        for (size_t i = 0; i < LANES; i++)
+            h[i] = rotl(h[i] ^ w[i] * P1, 23) * P2 + P3;
+        at += 4;
+    }
+    for (; at < n; at++) {
+        load_lanes(w, p, at, 1);
+        for (size_t i = 0; i < LANES; i++)
+            h[i] = rotl(h[i] ^ w[i] * P5, 11) * P1;
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        h[i] = (h[i] ^ h[i] >> 33) * P2;
+        h[i] = (h[i] ^ h[i] >> 29) * P3;
+        hash[i] = h[i] ^ h[i] >> 32;
+    }
+}
