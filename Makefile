@@ -221,7 +221,12 @@ B ?= train decode constrain mpd item2vec kmeans match npy audio embed
 bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where they are installed; all of it takes half an hour
 	for b in $(B); do \
 	    [ $$b != constrain ] || [ -d $(BUILD)/runs/cpcd/model ] || continue; \
-	    BUILD=$(abspath $(BUILD)) tests/bench/$$b $$([ $$b != constrain ] || echo $(BUILD)/runs/cpcd) $(filter-out 0,$(THREADS)); \
+	    case $$b in \
+	        constrain) set -- $(BUILD)/runs/cpcd $(filter-out 0,$(THREADS)) ;; \
+	        audio | match | mpd | npy) set -- ;; \
+	        *) set -- $(filter-out 0,$(THREADS)) ;; \
+	    esac; \
+	    BUILD=$(abspath $(BUILD)) tests/bench/$$b "$$@"; \
 	done
 
 ## how often `make soak` kills training, and the seed of the moments
