@@ -36,7 +36,8 @@ put_odd(struct packed *P, void *memory, enum packing kind, struct packed_source 
     return packed_put(P, 0, j, W) && finite;
 }
 
-/* Whether packed_some gives the bits of Y (M, ldy), panel by panel and for the rows in backward order. half: X, rounded. */
+/* Whether packed_some gives the bits of Y (M, ldy), panel by panel and for the rows in backward order. half: X,
+ * rounded. */
 static bool
 same_in_panels(const float *Y, size_t ldy, const float *X, const bf16 *half, const struct packed *P, size_t M)
 {
