@@ -214,8 +214,8 @@ fuzzers: $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 bench-deps: ## install what `make bench` compares with, from the distribution's packages
 	bash pipelines/packages.sh bench
 
-## what `make bench` measures: any of audio constrain decode embed item2vec kmeans match mpd npy train
-B ?= train decode constrain mpd item2vec kmeans match npy audio embed
+## what `make bench` measures: any of audio constrain decode embed item2vec kmeans large match mpd npy train
+B ?= train decode large constrain mpd item2vec kmeans match npy audio embed
 
 .PHONY: bench
 bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where they are installed; all of it takes half an hour
