@@ -210,3 +210,8 @@ JSON
     run -141 --separate-stderr unread kmeans -m semantic -k 2 four.mp
     [ -z "$stderr" ]
 }
+
+@test "kmeans: -v names the kernel and the threads that are asked for" {
+    run -65 --separate-stderr kmeans -v --threads 3 --modality audio /dev/null -o out.mp
+    [[ ${stderr_lines[0]} == "kmeans: OpenBLAS "*", 3 threads" ]]
+}

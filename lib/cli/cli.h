@@ -142,8 +142,8 @@ struct program {
     const char *in, *out; /* record types, for --help */
     const char *examples; /* two real command lines, each ending in \n */
     const struct opt *opts;
-    unsigned uses;              /* STAGE_ flags of stream.h */
-    const char *(*about)(void); /* a line for -v (num_about); NULL for none */
+    unsigned uses;                     /* STAGE_ flags of stream.h */
+    const char *(*about)(int threads); /* a line for -v (num_about); NULL for none */
 };
 
 /*

@@ -161,21 +161,6 @@ cluster(struct run *r, const uint32_t *row, size_t n, struct err *err)
 
 /* ---- samples ---- */
 
-struct keyed {
-    uint64_t key;
-    uint32_t row;
-};
-
-static int
-by_key(const void *a, const void *b)
-{
-    const struct keyed *x = a, *y = b;
-
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
 /* All rows by their keys; NULL without memory. */
 static uint32_t *
 shuffled(const struct run *r)
@@ -188,7 +173,7 @@ shuffled(const struct run *r)
         all[i] = (struct keyed){hash64(r->o->seed, &id, sizeof(id)), (uint32_t)i};
     }
     if (all != NULL && row != NULL) {
-        qsort(all, r->n, sizeof(*all), by_key);
+        keyed_sort(all, r->n);
         for (size_t i = 0; i < r->n; i++)
             row[i] = all[i].row;
     } else {

@@ -104,6 +104,12 @@ enum status picks_keep(struct picks *p, uint64_t key, struct err *err);
 /* Puts the vectors into the order of their keys. SYSTEM. */
 enum status picks_sort(struct picks *p, struct err *err);
 void picks_free(struct picks *p);
+/* Rows by keys, equal keys by rows. */
+struct keyed {
+    uint64_t key;
+    uint32_t row;
+};
+void keyed_sort(struct keyed *x, size_t n);
 
 /* ---- embeddings of several modalities to their tracks (join.c, joinside.c) ---- */
 

@@ -93,11 +93,6 @@ picks_keep(struct picks *p, uint64_t key, struct err *err)
     return OK;
 }
 
-struct keyed {
-    uint64_t key;
-    uint32_t row;
-};
-
 static int
 by_key(const void *a, const void *b)
 {
@@ -106,6 +101,12 @@ by_key(const void *a, const void *b)
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
     return x->row < y->row ? -1 : x->row > y->row;
+}
+
+void
+keyed_sort(struct keyed *x, size_t n)
+{
+    qsort(x, n, sizeof(*x), by_key);
 }
 
 /* Row i becomes what row order[i] was: along cycles, through next. */
@@ -139,7 +140,7 @@ picks_sort(struct picks *p, struct err *err)
         return err_memory(err);
     for (size_t i = 0; i < p->n; i++)
         order[i] = (struct keyed){p->key[i], (uint32_t)i};
-    qsort(order, p->n, sizeof(*order), by_key);
+    keyed_sort(order, p->n);
     for (size_t i = 0; i < p->n; i++)
         p->key[i] = order[i].key;
     permute(p, order);

@@ -25,7 +25,7 @@ int num_thread(void);
 /* num_threads(), or 1 where there is too little to do (operations, about) for waking the others to pay. */
 int num_threads_for(size_t operations);
 /* "OpenBLAS 0.3.21 SkylakeX, 2 threads" */
-const char *num_about(void);
+const char *num_about(int threads);
 
 /* Asks the system for large pages under a block that was allocated and not written to yet (pages.c). */
 void num_large_pages(void *block, size_t bytes);

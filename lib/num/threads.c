@@ -47,14 +47,14 @@ num_threads_for(size_t operations)
 }
 
 const char *
-num_about(void)
+num_about(int n)
 {
     static char text[160];
     char config[80] = "OpenBLAS";
 
     /* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH … SkylakeX MAX_THREADS=64": the first two words count. */
     (void)sscanf(openblas_get_config(), "%40[^ ] %30[^ ]", config, config + 41);
-    (void)snprintf(text, sizeof text, "%s %s %s, %d thread%s", config, config + 41, openblas_get_corename(), threads,
-        threads == 1 ? "" : "s");
+    (void)snprintf(
+        text, sizeof text, "%s %s %s, %d thread%s", config, config + 41, openblas_get_corename(), n, n == 1 ? "" : "s");
     return text;
 }

@@ -133,7 +133,7 @@ stage_start(int argc, char **argv, const struct program *p, void *own)
         s->n_operands = 1;
     }
     if (s->o.verbose && p->about != NULL && !(p->uses & STAGE_FOLLOWS))
-        cli_note("%s", p->about());
+        cli_note("%s", p->about(stage_threads(s)));
     open_output(s);
     if (s->o.rejects != NULL && !(p->uses & STAGE_FOLLOWS))
         cli_must(rec_create(&s->rejects, s->o.rejects, &err), &err);
