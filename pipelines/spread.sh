@@ -55,11 +55,11 @@ for word; do
     n=$((n + 1))
 done
 cd "$keep"
-todo=()
+open=()
 for file in in/*; do
-    [ ! -e "$file" ] || [ -e "done/${file#in/}" ] || todo+=("${file#in/}")
+    [ ! -e "$file" ] || [ -e "done/${file#in/}" ] || open+=("${file#in/}")
 done
-[ ${#todo[@]} -gt 0 ] || exit 0
+[ ${#open[@]} -gt 0 ] || exit 0
 
 read -ra options <<<"${PARALLEL_OPTS:-}"
 if [ -n "$hosts" ]; then
@@ -87,7 +87,7 @@ fi
 status=0
 # mkdir is for hosts, where there are no such folders yet. (parallel's own --cleanup deletes them under the
 # feet of others; so what a host has read it deletes itself.)
-printf '%s\n' "${todo[@]}" |
+printf '%s\n' "${open[@]}" |
     parallel --will-cite --halt now,fail=1 --jobs "$jobs" ${options[@]+"${options[@]}"} \
         "mkdir -p ${folders[*]} done; ${command}<in/{} >out/{}.part 2>log/{} && mv out/{}.part out/{} && : >done/{} && {
             case \$PWD in */.talkplay-spread-*) rm in/{} ;; esac; }" || status=$?
@@ -95,7 +95,7 @@ for login in ${logins[@]+"${logins[@]}"}; do
     # shellcheck disable=SC2086
     [ "${login#*/}" = : ] || $PARALLEL_SSH "${login#*/}" rm -rf "$away" </dev/null 2>&1 | head -n 0 || true # it may be lost
 done
-for name in "${todo[@]}"; do
+for name in "${open[@]}"; do
     [ -n "$quiet" ] || [ ! -e "log/$name" ] || cat "log/$name" >&2
 done
 exit "$status"
