@@ -240,7 +240,7 @@ main(void)
 {
     num_init(2);
     CHECK(num_threads() == 2, "num_threads");
-    CHECK(strncmp(num_about(), "OpenBLAS 0.", 11) == 0, "num_about: %s", num_about());
+    CHECK(strncmp(num_about(num_threads()), "OpenBLAS 0.", 11) == 0, "num_about: %s", num_about(num_threads()));
     test_products();
     test_half();
     num_init(2);
