@@ -14,6 +14,8 @@
 # Environment: PARALLEL_OPTS are more options for parallel; PARALLEL_SSH is how to reach a host.
 set -eu -o pipefail
 export LC_ALL=C
+PARALLEL_SHELL=$(command -v bash) # whatever the login's shell is, here or there: words are quoted for bash
+export PARALLEL_SHELL
 
 usage() {
     echo "usage: spread.sh [-q] [-j JOBS] [-H HOSTS] [-o FOLDER]... KEEP COMMAND..." >&2
@@ -62,20 +64,25 @@ done
 [ ${#open[@]} -gt 0 ] || exit 0
 
 read -ra options <<<"${PARALLEL_OPTS:-}"
+logins=() away='' # the folder to work in there, in the home folder
 if [ -n "$hosts" ]; then
     # A host that is silent for half a minute is lost.
     export PARALLEL_SSH=${PARALLEL_SSH:-ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10}
-    export PARALLEL_RSYNC_OPTS=-rLDR
-    logins=() away=.talkplay-spread-$$-$RANDOM # in the home folder there
     for host in ${hosts//,/ }; do
         # shellcheck disable=SC2086 # PARALLEL_SSH is words
-        if [ "$host" = : ] || $PARALLEL_SSH "$host" : </dev/null; then
+        if [ "$host" = : ]; then
+            logins+=("$jobs/:")
+        elif $PARALLEL_SSH "$host" : </dev/null; then
             logins+=("$jobs/$host")
+            away=.talkplay-spread-$$-$RANDOM
         else
             echo "spread.sh: $host: not reached, goes without" >&2
         fi
     done
     [ ${#logins[@]} -gt 0 ] || { echo "spread.sh: no host was reached" >&2; exit 71; }
+fi
+if [ -n "$away" ]; then
+    export PARALLEL_RSYNC_OPTS=-rLDR
     options+=(--sshlogin "$(IFS=,; echo "${logins[*]}")" --retries 3 --workdir "$away" --transferfile 'in/{}')
     while read -r -d '' file; do
         options+=(--basefile "$file")

@@ -38,9 +38,12 @@ setup() {
 
 @test "parts.sh: words with blanks, quotes and braces reach the filter as they are" {
     printf '#!/bin/bash\nprintf "%%s\\n" "$@" | jq -Rsc "{a: .}" | json2mp\n' >say && chmod +x say
-    words=("a  b" "it's" '"$HOME"' 'a;b' '*' '' '\\n')
-    "${parts[@]}" 2 in.mp say "${words[@]}" | mp2json | jq -r .a | head -8 >got
-    printf '%s\n' "${words[@]}" '' | diff - got
+    words=("a  b" "it's" '"$HOME"' 'a;b' '*' '' '\\n' $'two\nlines')
+    printf '%s\n' "${words[@]}" >want
+    for hosts in : a,b; do
+        "${parts[@]}" -H $hosts 2 in.mp say "${words[@]}" | mp2json | jq -r .a | head -9 >got
+        diff want got
+    done
 }
 
 @test "parts.sh: the status of a piece that fails is the whole's, its message is heard, and other pieces are kept" {
@@ -110,6 +113,8 @@ setup() {
     "${parts[@]}" -j 1 -H a,b 6 in.mp sometimes "$PWD/side.txt" >out.mp 2>err
     same whole.mp out.mp
     grep -qx "spread.sh: b: not reached, goes without" err
+    "${parts[@]}" -H :,b 6 in.mp sometimes "$PWD/side.txt" >out.mp 2>err
+    same whole.mp out.mp
     touch hosts/a/lost
     run -71 --separate-stderr "${parts[@]}" -H a,b 6 in.mp sometimes "$PWD/side.txt"
     [[ $stderr == *"spread.sh: no host was reached" ]]
