@@ -169,10 +169,7 @@ setup() {
 
 @test "sft-train: killed and resumed with bfloat16 and activations computed twice, it ends with the same bytes" {
     options=(--model base --steps 1500 --valid-every 50 --batch 4 --rate 0.01 --checkpoint-every 7 --precision bf16 --moments bf16)
-    if ! sft-train "${options[@]}" --save a --checkpoint a.ckpt -o a.mp ex.mp 2>err; then
-        grep "no bfloat16 products for this processor" err && skip "this processor has no bfloat16 products"
-        false
-    fi
+    sft-train "${options[@]}" --save a --checkpoint a.ckpt -o a.mp ex.mp 2>/dev/null
     sft-train "${options[@]}" --save b --checkpoint b.ckpt --checkpointing -o b.mp ex.mp 2>/dev/null &
     until [ -e b.ckpt ]; do sleep 0.01; done
     sleep 0.1

@@ -100,25 +100,33 @@ vec_sum(vec v)
     return s[0];
 }
 
+/* acc[i][j] += row i of X times row j of W, lane by lane, of `lanes` (≤ VL) elements of k. */
+INLINE void
+add_products(vec acc[RM][RV], const float *X, const float *W, size_t m, size_t n, size_t K, size_t lanes)
+{
+    vec w[RV];
+
+    for (size_t j = 0; j < n; j++)
+        w[j] = vec_load_part(W + j * K, lanes);
+    for (size_t i = 0; i < m; i++) {
+        vec x = vec_load_part(X + i * K, lanes);
+
+        for (size_t j = 0; j < n; j++)
+            acc[i][j] += x * w[j];
+    }
+}
+
 /* The block of m (≤ RM) rows and n (≤ RV) columns: both are constants where it is called. */
 INLINE void
 dot_block(float *Y, const float *X, const float *W, size_t m, size_t n, size_t N, size_t K)
 {
-    vec acc[RM][RV] = {{{0}}}, w[RV];
+    vec acc[RM][RV] = {{{0}}};
     size_t k = 0;
 
-    for (; k < K; k += VL) {
-        bool whole = k + VL <= K;
-
-        for (size_t j = 0; j < n; j++)
-            w[j] = whole ? vec_load(W + j * K + k) : vec_load_part(W + j * K + k, K - k);
-        for (size_t i = 0; i < m; i++) {
-            vec x = whole ? vec_load(X + i * K + k) : vec_load_part(X + i * K + k, K - k);
-
-            for (size_t j = 0; j < n; j++)
-                acc[i][j] += x * w[j];
-        }
-    }
+    for (; k + VL <= K; k += VL)
+        add_products(acc, X + k, W + k, m, n, K, VL);
+    if (k < K)
+        add_products(acc, X + k, W + k, m, n, K, K - k);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++)
             Y[i * N + j] = vec_sum(acc[i][j]);

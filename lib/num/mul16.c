@@ -6,6 +6,8 @@
  * depend on neither the number of threads nor which of them took it. oneDNN is told that it has one thread by the
  * OpenMP setting of the calling one, which its choice of blocks looks at. A primitive is compiled for one shape; each
  * thread keeps its own, since the memory objects that go with it hold addresses.
+ *
+ * Where oneDNN has no such products (before AVX-512), the tiles are widened to float32 (widened.c).
  */
 #include "num/num.h"
 
@@ -16,6 +18,7 @@
 #include <omp.h>
 
 #include "num/tile.h"
+#include "num/widened.h"
 
 #define SLOTS 2048 /* shapes that a thread keeps; beyond three quarters of it all are forgotten */
 #define ALIGN 64
@@ -44,6 +47,7 @@ struct lane {
 
 struct mul16 {
     dnnl_engine_t engine;
+    bool widened; /* instead of oneDNN */
     int lanes;
     struct lane *lane;
 };
@@ -180,6 +184,16 @@ unconst(const void *p)
 }
 
 static dnnl_status_t
+run_widened(struct lane *l, float *C, const bf16 *A, const bf16 *B, const struct shape *s)
+{
+    dnnl_status_t st = grow_scratch(l, widened_floats(s->m, s->n) * sizeof(float));
+
+    if (st == dnnl_success)
+        widened_mul(C, s->ldc, A, s->lda, s->ta, B, s->ldb, s->tb, s->m, s->n, s->k, s->beta, l->scratch);
+    return st;
+}
+
+static dnnl_status_t
 run(struct lane *l, float *C, const bf16 *A, const bf16 *B, const struct shape *s, dnnl_engine_t engine)
 {
     struct compiled *c = NULL;
@@ -227,9 +241,10 @@ mul16(struct mul16 *m, float *C, size_t ldc, const bf16 *A, size_t lda, bool ta,
                 .ta = ta,
                 .tb = tb,
                 .beta = beta};
-            dnnl_status_t st;
+            const bf16 *a = A + (ta ? r : r * lda), *b = B + (tb ? c * ldb : c);
+            dnnl_status_t st =
+                m->widened ? run_widened(l, C + r * ldc + c, a, b, &s) : run(l, C + r * ldc + c, a, b, &s, m->engine);
 
-            st = run(l, C + r * ldc + c, A + (ta ? r : r * lda), B + (tb ? c * ldb : c), &s, m->engine);
             l->status = l->status == dnnl_success ? st : l->status;
         }
     }
@@ -252,8 +267,6 @@ explain(dnnl_status_t st, struct err *err)
         return OK;
     if (st == dnnl_out_of_memory)
         return err_memory(err);
-    if (st == dnnl_unimplemented)
-        return err_set(err, SYSTEM, "oneDNN has no bfloat16 products for this processor");
     return err_set(err, SYSTEM, "oneDNN: status %d", (int)st);
 }
 
@@ -267,11 +280,22 @@ mul16_status(const struct mul16 *m, struct err *err)
     return explain(st, err);
 }
 
-enum status
-mul16_new(struct mul16 **out, struct err *err)
+/* Whether oneDNN can at all is known before the work begins. */
+static dnnl_status_t
+choose(struct mul16 *m)
 {
     static const bf16 one[16 * 16];
     float C[16 * 16];
+    struct shape s = {.m = 16, .n = 16, .k = 16, .lda = 16, .ldb = 16, .ldc = 16, .tb = true};
+    dnnl_status_t st = run(&m->lane[0], C, one, one, &s, m->engine);
+
+    m->widened = st == dnnl_unimplemented;
+    return m->widened ? dnnl_success : st;
+}
+
+enum status
+mul16_new(struct mul16 **out, struct err *err)
+{
     struct mul16 *m = calloc(1, sizeof *m);
     dnnl_status_t st = dnnl_out_of_memory;
 
@@ -286,15 +310,9 @@ mul16_new(struct mul16 **out, struct err *err)
         if ((m->lane[i].slot = calloc(SLOTS, sizeof *m->lane[i].slot)) == NULL)
             st = dnnl_out_of_memory;
     }
-    if (st == dnnl_success) {
-        /* Whether it can at all is known before the work begins. */
-        mul16(m, C, 16, one, 16, false, one, 16, true, 16, 16, 16, 0);
-        if (mul16_status(m, err) == OK) {
-            *out = m;
-            return OK;
-        }
-        mul16_free(m);
-        return SYSTEM;
+    if (st == dnnl_success && (st = choose(m)) == dnnl_success) {
+        *out = m;
+        return OK;
     }
     mul16_free(m);
     return explain(st, err);

@@ -113,7 +113,7 @@ void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size
 void mat_chain(
     float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
-/* ---- bfloat16 (bf16.c, mul16.c) ---- */
+/* ---- bfloat16 (bf16.c, mul16.c, widened.c) ---- */
 
 /* The upper half of a float32. */
 typedef uint16_t bf16;
@@ -142,7 +142,8 @@ void bf16_unpack(float *y, const bf16 *x, size_t n);
 
 /*
  * Products of bfloat16 matrices, summed in float32, over oneDNN: what it has compiled for the shapes it has met, for
- * each of our threads. Not for two callers at once. SYSTEM where the processor cannot, or memory is short.
+ * each of our threads. Where the processor has no such products they are widened to float32: the same numbers, but for
+ * the order of the sum, at the speed of float32. Not for two callers at once. SYSTEM where memory is short.
  */
 struct mul16;
 enum status mul16_new(struct mul16 **out, struct err *err);

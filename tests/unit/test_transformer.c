@@ -187,14 +187,8 @@ check_half(struct params *p, const struct params *g, const struct model_config *
 {
     struct params *h1 = NULL, *h2 = NULL;
     struct err err;
-    struct mul16 *m = NULL;
     double half;
 
-    if (mul16_new(&m, &err) != OK) {
-        CHECK(strstr(err.text, "no bfloat16 products") != NULL, "mul16_new: %s", err.text);
-        return;
-    }
-    mul16_free(m);
     CHECK(
         params_half(p, &err) == OK && params_new(&h1, c, 0, &err) == OK && params_new(&h2, c, 0, &err) == OK, "memory");
     half = our_gradient(h1, c, p, b, 1, ACTS_HALF);
