@@ -68,6 +68,21 @@ cosines() {
             exit !(asked > 50 && same / asked > 0.8 && chance / asked < 0.02) }'
 }
 
+@test "text-embed: of drawn lyrics 8 in 10 nearest neighbours are of the same genre and mood, where chance is 4 in 100" {
+    mpd-synth -n 20 --catalogue 10000 --genres 16 --tracks tracks.mp --truth truth.mp -o /dev/null
+    text-embed -m lyrics --dim 64 -o out.mp tracks.mp
+    mp2json truth.mp | jq -r 'select(.track_id) | [.track_id, .genre + "/" + .mood] | @tsv' >truth.tsv
+    mp2json out.mp | jq -r '[.track_id, .vector[]] | @tsv' | awk -F'\t' 'NR == FNR { of[$1] = $2; next }
+        { n++; for (j = 1; j <= 64; j++) v[n, j] = $(j + 1); is[n] = of[$1]; count[is[n]]++ }
+        END { for (a = 1; a <= n; a += 10) { if (count[is[a]] < 2) continue
+            best = -2; asked++; chance += (count[is[a]] - 1) / n
+            for (b = 1; b <= n; b++) if (b != a) { s = 0; for (j = 1; j <= 64; j++) s += v[a, j] * v[b, j]
+                if (s > best) { best = s; at = b } }
+            same += is[at] == is[a] }
+            print same / asked, chance / asked, asked
+            exit !(asked > 50 && same / asked > 0.8 && chance / asked < 0.05) }' truth.tsv -
+}
+
 @test "text-embed: the same bytes twice and for 1 and 4 threads" {
     few
     text-embed -m metadata --threads 1 -o a.mp tracks.mp

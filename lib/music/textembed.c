@@ -8,7 +8,8 @@
  * right singular vectors of the matrix of all rows, which bring texts together that share company more than words; the
  * other half is a projection on random signs (Johnson and Lindenstrauss; Achlioptas 2003), which keeps what is rare,
  * above all the name of an artist with few tracks, that the singular vectors drop. Both halves are scaled to length 1
- * before they are joined.
+ * before they are joined. Lyrics are long and told by the company of their words: there the random part is an eighth,
+ * and a quarter as long, enough to tell apart what has no word in common with the rest.
  *
  * The singular vectors come from randomised subspace iteration (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1),
  * bases orthonormalised through the eigenvectors of their Gram matrix. Time: 2 (ITERATIONS + 1) products of the sparse
@@ -129,7 +130,7 @@ add_text(struct bag *b, enum modality m, const msgpack_object *track, struct err
 
     b->n = 0;
     if (m == LYRICS)
-        return add_texts(b, 0, track, "lyrics", prose, err);
+        return add_texts(b, 0, track, "lyrics", NGRAM_WORDS, err);
     if (m == SEMANTIC)
         return add_texts(b, TAGS, track, "tags", name, err) != OK ||
                        add_texts(b, CAPTION, track, "caption", prose, err) != OK
@@ -347,8 +348,10 @@ fit_new(struct fit *f, const struct textembed *te, struct err *err)
 enum status
 textembed_fit(struct textembed *te, struct err *err)
 {
-    size_t dim = te->o.dim, half = dim / 2, rest = dim - half;
-    struct fit f = {.l = rest + EXTRA};
+    bool lyrics = te->o.modality == LYRICS;
+    size_t dim = te->o.dim, rest = lyrics ? (dim + 7) / 8 : (dim + 1) / 2, told = dim - rest;
+    float length = lyrics ? 0.25F : 1;
+    struct fit f = {.l = (told > rest ? told : rest) + EXTRA};
     enum status st;
 
     weigh(te);
@@ -362,9 +365,11 @@ textembed_fit(struct textembed *te, struct err *err)
         for (uint32_t t = 0; t < te->n; t++) {
             float *v = te->vector + t * dim;
             memcpy(v, f.Y + t * rest, rest * sizeof(*v));
-            memcpy(v + rest, f.W + t * f.l, half * sizeof(*v));
+            memcpy(v + rest, f.W + t * f.l, told * sizeof(*v));
             (void)vec_unit(v, rest);
-            (void)vec_unit(v + rest, half);
+            for (size_t i = 0; i < rest; i++)
+                v[i] *= length;
+            (void)vec_unit(v + rest, told);
             (void)vec_unit(v, dim);
         }
     }
