@@ -218,16 +218,17 @@ fuzzers: $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 bench-deps: ## install what `make bench` compares with, from the distribution's packages
 	bash pipelines/packages.sh bench
 
-## what `make bench` measures: any of audio constrain decode embed item2vec kmeans large match mpd npy train
-B ?= train decode large constrain mpd item2vec kmeans match npy audio embed
+## what `make bench` measures: any of audio constrain decode embed item2vec kmeans large match mpd npy scale train
+B ?= train decode large constrain mpd item2vec kmeans match npy audio embed scale
 
 .PHONY: bench
-bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where they are installed; all of it takes half an hour
+bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where they are installed; all of it takes two hours
 	for b in $(B); do \
 	    [ $$b != constrain ] || [ -d $(BUILD)/runs/cpcd/model ] || continue; \
 	    case $$b in \
 	        constrain) set -- $(BUILD)/runs/cpcd $(filter-out 0,$(THREADS)) ;; \
 	        audio | match | mpd | npy) set -- ;; \
+	        scale) set -- 100000 $(filter-out 0,$(THREADS)) ;; \
 	        *) set -- $(filter-out 0,$(THREADS)) ;; \
 	    esac; \
 	    BUILD=$(abspath $(BUILD)) tests/bench/$$b "$$@"; \

@@ -14,8 +14,7 @@ export LC_ALL=C.UTF-8
 unset OPENBLAS_CORETYPE
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
-here=$(cd "$(dirname "$0")" && pwd)
-PATH="${BUILD:-$here/../build}/bin:$PATH"
+. "$(dirname "$0")/path.sh"
 
 usage() {
     echo "usage: chat.sh [--beams N] [--free] [--seed N] [RUN]" >&2

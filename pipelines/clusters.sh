@@ -16,8 +16,7 @@ if [ $# -ne 1 ] || [ ! -d "$1" ]; then
     exit 64
 fi
 run=$1
-here=$(cd "$(dirname "$0")" && pwd)
-PATH=${BUILD:-$here/../build}/bin:$PATH
+. "$(dirname "$0")/path.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -21,7 +21,7 @@ usage() {
     exit 64
 }
 
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/path.sh"
 data=$here/../examples/cpcd/data
 fold=${FOLD:-}
 while [ $# -gt 1 ]; do
@@ -41,7 +41,6 @@ if [ -n "$fold" ]; then
     if [ "$n" -lt 2 ] || [ "$i" -lt 1 ] || [ "$i" -gt "$n" ]; then usage; fi
     foldjson="[$i,$n]"
 fi
-PATH="$(realpath -m "${BUILD:-$here/../build}/bin"):$PATH"
 
 mkdir -p "$out"
 # Absolute, since what follows runs inside it.

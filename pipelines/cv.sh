@@ -15,8 +15,7 @@ usage() {
 if [ $# -lt 3 ] || ! [[ $1 =~ ^([2-9]|[1-9][0-9])$ ]]; then usage; fi
 n=$1 run=$2
 shift 2
-here=$(cd "$(dirname "$0")" && pwd)
-PATH="${BUILD:-$here/../build}/bin:$PATH"
+. "$(dirname "$0")/path.sh"
 
 options=${SOURCE_OPTS:-}
 metrics=()

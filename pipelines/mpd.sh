@@ -18,8 +18,7 @@ options=("${@:1:$#-2}")
 mpd=${*: -2:1} out=${*: -1}
 jobs=${JOBS:-$(nproc)} max_rejected=${MAX_REJECTED:-100}
 
-here=$(cd "$(dirname "$0")" && pwd)
-PATH="${BUILD:-$here/../build}/bin:$PATH"
+. "$(dirname "$0")/path.sh"
 
 # In the order of their pids, whatever the order of names: the result depends on it.
 find_slices() {

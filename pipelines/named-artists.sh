@@ -16,8 +16,7 @@ usage() {
     echo "usage: named-artists.sh [--artists N] [--seed N] RUN" >&2
     exit 64
 }
-here=$(cd "$(dirname "$0")" && pwd)
-PATH="${BUILD:-$here/../build}/bin:$PATH"
+. "$(dirname "$0")/path.sh"
 artists=200 seed=1
 while [ $# -gt 1 ]; do
     case $1 in

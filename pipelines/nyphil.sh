@@ -16,9 +16,8 @@ export LC_ALL=C
 options=("${@:1:$#-1}")
 out=${*: -1}
 
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/path.sh"
 data=$here/../examples/nyphil/data
-PATH="${BUILD:-$here/../build}/bin:$PATH"
 
 mkdir -p "$out"
 tmp=$(mktemp -d "$out/.nyphil.XXXXXX")

@@ -49,6 +49,7 @@ python3-gensim /usr/lib/python3/dist-packages/gensim/__init__.py
 python3-numpy /usr/lib/python3/dist-packages/numpy/__init__.py
 python3-sklearn /usr/lib/python3/dist-packages/sklearn/__init__.py
 python3-torch /usr/lib/python3/dist-packages/torch/__init__.py
+time /usr/bin/time
 '
 
 # Is the program, library or file there?

@@ -19,9 +19,8 @@ if [ $# -ne 1 ] || [ ! -d "$1" ]; then
     echo "usage: report.sh RUN" >&2
     exit 64
 fi
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/path.sh"
 run=$(cd "$1" && pwd)
-PATH="${BUILD:-$here/../build}/bin:$PATH"
 for f in tracks playlists dialogs prompts items log metric generation.paper ranking.paper ranking.search; do
     if [ ! -e "$run/$f.mp" ]; then
         echo "report.sh: $run/$f.mp: not there" >&2

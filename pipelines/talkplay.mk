@@ -37,6 +37,7 @@ RUN ?= $(BUILD)/runs/$(NAME)
 LAUNCH ?=
 # A folder whose programs come before ours: how a stage is swapped.
 STAGES ?=
+export STAGES
 export PATH := $(if $(STAGES),$(abspath $(STAGES)):)$(abspath $(BUILD)/bin):$(PATH)
 
 # ---- bookkeeping: a file for every program and every set of options, written when it changes ------

@@ -140,12 +140,11 @@ setup() {
 		exec $BUILD/bin/mpd-parse "\$@"
 	END
     chmod +x stage/mpd-parse
-    # mpd.sh puts our programs first.
-    sed "s|^PATH=.*|PATH=\"$PWD/stage:$BUILD/bin:\$PATH\"|; s|^here=.*|here=$ROOT/pipelines|" "$ROOT/pipelines/mpd.sh" >mpd.sh
     : >calls
-    JOBS=1 run ! bash mpd.sh --test 5 mpd again
+    export STAGES=$PWD/stage JOBS=1
+    run ! "$ROOT/pipelines/mpd.sh" --test 5 mpd again
     [ -e again/.mpd ] && [ ! -e again/playlists.mp ]
-    JOBS=1 bash mpd.sh --test 5 mpd again
+    "$ROOT/pipelines/mpd.sh" --test 5 mpd again
     [ "$(wc -l <calls)" = 4 ]
     diff -r here again
 }
