@@ -117,7 +117,7 @@ put_tracks(struct rec_writer *w, const struct ranker *k, size_t n)
         const struct match_hit *h = &k->hits[i];
 
         put_map(w, NULL);
-        put_str(w, "track_id", ids_str(k->items->ids, h->track));
+        put_str(w, "track_id", h->id);
         put_f64(w, "score", k->o->exact ? h->logprob : (h->exact ? 100 : h->sum) + (double)(n - i) / (double)(n + 1));
         put_close(w);
     }

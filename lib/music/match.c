@@ -50,6 +50,8 @@ matcher_new(struct matcher **out, const struct items *items, uint64_t seed, stru
     m->seed = seed;
     rank_subsets(m);
     m->mark = calloc((size_t)items->n + 1, sizeof(*m->mark));
+    if (m->mark != NULL)
+        num_large_pages(m->mark, ((size_t)items->n + 1) * sizeof(*m->mark));
     st = m->mark == NULL ? err_memory(err) : match_lists(m, err);
     if (st == OK)
         *out = m;
@@ -85,7 +87,8 @@ take(struct match_hit *hits, struct matcher *m, bool exact, int sum)
     size_t n = match_settle(m);
 
     for (size_t i = m->found - n; i < m->found; i++)
-        hits[i] = (struct match_hit){.track = m->best[i].track, .exact = exact, .sum = sum};
+        hits[i] = (struct match_hit){
+            .track = m->best[i].track, .id = match_id(m, m->best[i].pos), .exact = exact, .sum = sum};
 }
 
 /* The tracks that have exactly the candidate's codes: they lie side by side. */

@@ -120,15 +120,34 @@ hash_some(uint64_t *hash, const struct matcher *m, const uint32_t *pos, size_t n
         hash[i] = hash64(m->query, id[i], m->id_at[pos[i] + 1] - m->id_at[pos[i]]);
 }
 
+/* Brings near what the next n (≤ SIDE) positions, and those behind them, will need: each would be waited for in turn. */
+static void
+look_ahead(const struct matcher *m, const uint32_t *pos, size_t n)
+{
+    for (size_t i = SIDE; i < n && i < (size_t)2 * SIDE; i++) {
+        __builtin_prefetch(&m->mark[pos[i]]);
+        __builtin_prefetch(&m->id_at[pos[i]]);
+    }
+    for (size_t i = 0; i < n && i < SIDE; i++)
+        __builtin_prefetch(m->id + m->id_at[pos[i]]);
+}
+
 void
 match_offer(struct matcher *m, const uint32_t *pos, size_t n, uint64_t key)
 {
     uint32_t some[SIDE];
     uint64_t hash[SIDE];
 
+    for (size_t i = 0; i < n && i < SIDE; i++) {
+        __builtin_prefetch(&m->mark[pos[i]]);
+        __builtin_prefetch(&m->id_at[pos[i]]);
+    }
+    look_ahead(m, pos, n);
     for (size_t i = 0; i < n && m->room > 0;) {
         size_t k = 0;
 
+        if (i + SIDE < n)
+            look_ahead(m, pos + i + SIDE, n - i - SIDE);
         for (; i < n && k < SIDE; i++)
             if (m->mark[pos[i]] < m->now - 1)
                 some[k++] = pos[i];

@@ -67,6 +67,13 @@ struct matcher {
 
 /* ---- the lists (matchlists.c) ---- */
 
+/* Of the track at a position: what a query has hashed is near at hand here. */
+static inline struct str
+match_id(const struct matcher *m, uint32_t pos)
+{
+    return (struct str){m->id + m->id_at[pos], m->id_at[pos + 1] - m->id_at[pos]};
+}
+
 enum status match_lists(struct matcher *m, struct err *err);
 /* The first position of a tuple, or where it would be; of those with the tuple the first whose track is not below t. */
 uint32_t match_position(const struct matcher *m, const struct codes *codes, uint32_t t);

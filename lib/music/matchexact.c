@@ -61,7 +61,9 @@ matcher_exact(struct match_hit *hits, size_t *n_hits, size_t top, struct matcher
     free(order);
     *n_hits = match_settle(m);
     for (size_t i = 0; i < *n_hits; i++)
-        hits[i] = (struct match_hit){
-            .track = m->best[i].track, .exact = true, .sum = 0, .logprob = unordered(m->best[i].key)};
+        hits[i] = (struct match_hit){.track = m->best[i].track,
+            .id = match_id(m, m->best[i].pos),
+            .exact = true,
+            .logprob = unordered(m->best[i].key)};
     return OK;
 }

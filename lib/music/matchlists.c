@@ -66,6 +66,8 @@ copy_ids(struct matcher *m, struct err *err)
     m->id_at = calloc((size_t)n + 1, sizeof(*m->id_at));
     if (m->id == NULL || m->id_at == NULL)
         return err_memory(err);
+    num_large_pages(m->id, bytes + 1);
+    num_large_pages(m->id_at, ((size_t)n + 1) * sizeof(*m->id_at));
     for (uint32_t i = 0; i < n; i++) {
         struct str id = ids_str(m->items->ids, m->order[i]);
         memcpy(m->id + m->id_at[i], id.p, id.n);

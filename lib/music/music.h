@@ -228,6 +228,7 @@ struct match_candidate {
 };
 struct match_hit {
     uint32_t track; /* index into the items */
+    struct str id;  /* its id, as long as the matcher lives */
     bool exact;
     int sum;        /* of the weights that agree, over the best candidate */
     double logprob; /* matcher_exact: the track's own */
