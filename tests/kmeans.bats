@@ -170,7 +170,7 @@ JSON
     mp2json a.mp | jq -es '([.[].count] | add) == 3000'
     run -0 --separate-stderr kmeans -m audio -k 20 -o whole.mp in.mp
     [[ $stderr =~ " inertia="([0-9.]+)" " ]]
-    awk -v a="$mini" -v b="${BASH_REMATCH[1]}" 'BEGIN { exit !(a < 1.5 * b) }'
+    awk -v a="$mini" -v b="${BASH_REMATCH[1]}" 'BEGIN { exit !(a < 1.7 * b) }' # its own was taken while centroids moved
     # one batch that is not even full
     kmeans -m audio -k 20 --minibatch 5000 in.mp | mp2json | jq -es '([.[].count] | add) == 3000'
 }

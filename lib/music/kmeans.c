@@ -2,12 +2,11 @@
 /*
  * kmeans - Lloyd's algorithm (1982) with exact assignment.
  *
- * Seeds: k-means++ (seeds.c) over a sample of at most 64 vectors a cluster. Where the sample is not everything,
- * Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first (after
- * Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
- * clusters: then K vectors drawn evenly are better. Most of the way is gone at a small part of the price. A sample is
- * the vectors with the least keys, so that the larger holds the smaller and their order in the stream does not
- * matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid. Spherical
+ * Seeds: greedy k-means++ (seeds.c) over a sample of at most 32 vectors a cluster. Where the sample is not
+ * everything, Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first
+ * (after Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
+ * clusters. Most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so that
+ * the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid. Spherical
  * variant: Dhillon and Modha 2001; the mean is scaled to length 1.
  *
  * A round costs at most 2 n k dim operations in matrix products (nearest.c), less where bounds show that nothing can
@@ -21,8 +20,7 @@
 
 #include "lloyd.h"
 
-#define SAMPLE 64        /* vectors a cluster that seeds are drawn from */
-#define SMALLEST 32      /* vectors a cluster of the smallest sample that seeds are refined with */
+#define SAMPLE 32        /* vectors a cluster that seeds are drawn from, and first refined with */
 #define GAIN 0.003       /* share of the inertia that a round over a sample must gain for another */
 #define SAMPLE_ROUNDS 12 /* over a sample, at most */
 #define MEAN_OF 4096     /* vectors that give the mean for products of bfloat16 */
@@ -197,41 +195,16 @@ find_mean(struct run *r)
 }
 
 /*
- * Whether the seeds tell more of the vectors than their mean does: whether they lie nearer to a seed than to it. If
- * not, as where there are no clusters, a small sample leads astray, since its vectors stay with what they happened to
- * begin with, and so do seeds that are far from everything.
+ * Seeds, refined by ever larger samples if they tell more of the vectors than their mean does. If not, as where there
+ * are no clusters, a small sample leads astray: its vectors stay with what they happened to begin with.
  */
-static enum status
-worth_refining(bool *out, const struct cloud *cloud, double spread, struct err *err)
-{
-    double *mean = calloc(cloud->dim, sizeof(*mean)), variance = 0;
-
-    if (mean == NULL)
-        return err_memory(err);
-    for (size_t i = 0; i < cloud->n; i++) {
-        const float *x = cloud_at(cloud, i);
-
-        for (size_t j = 0; j < cloud->dim; j++) {
-            mean[j] += (double)x[j];
-            variance += (double)x[j] * (double)x[j];
-        }
-    }
-    for (size_t j = 0; j < cloud->dim; j++)
-        variance -= mean[j] * mean[j] / (double)cloud->n;
-    free(mean);
-    *out = spread < variance;
-    return OK;
-}
-
-/* Seeds, refined by ever larger samples. */
 static enum status
 begin(struct run *r, struct err *err)
 {
     size_t k = r->o->k, m = r->n;
     struct cloud cloud = {r->X, NULL, r->n, r->dim};
     uint32_t *row = NULL;
-    double spread = 0;
-    bool refine = false;
+    double left = 1;
     enum status st;
 
     if (r->n / SAMPLE > k) {
@@ -239,13 +212,8 @@ begin(struct run *r, struct err *err)
             return err_memory(err);
         cloud = (struct cloud){r->X, row, k * SAMPLE, r->dim};
     }
-    st = seeds_draw(r->km->centroid, &spread, k, &cloud, r->o->seed, err);
-    if (st == OK && row != NULL)
-        st = worth_refining(&refine, &cloud, spread, err);
-    if (st == OK && row != NULL && !refine)
-        for (size_t c = 0; c < k; c++)
-            memcpy(r->km->centroid + c * r->dim, cloud_at(&cloud, c), r->dim * sizeof(float));
-    while (refine && m / 2 >= k * SMALLEST)
+    st = seeds_draw(r->km->centroid, &left, k, &cloud, r->o->seed, err);
+    while (row != NULL && left < 1 && m / 2 >= k * SAMPLE)
         m /= 2;
     for (; m < r->n && st == OK; m *= 2)
         st = cluster(r, row, m, err);
