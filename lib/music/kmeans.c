@@ -5,7 +5,7 @@
  * Seeds: greedy k-means++ (seeds.c) over a sample of at most 32 vectors a cluster. Where the sample is not
  * everything, Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first
  * (after Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
- * clusters. Most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so that
+ * clusters; over the first sample centroids are also moved to where they are of more use (relocate.c). Most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so that
  * the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid. Spherical
  * variant: Dhillon and Modha 2001; the mean is scaled to length 1.
  *
@@ -23,6 +23,7 @@
 #define SAMPLE 32        /* vectors a cluster that seeds are drawn from, and first refined with */
 #define GAIN 0.003       /* share of the inertia that a round over a sample must gain for another */
 #define SAMPLE_ROUNDS 12 /* over a sample, at most */
+#define RELOCATIONS 6    /* over the first sample, at most */
 #define MEAN_OF 4096     /* vectors that give the mean for products of bfloat16 */
 
 struct run {
@@ -127,6 +128,31 @@ go_round(struct rounds *s, struct run *r, const struct cloud *cloud, bool all, s
     return st;
 }
 
+/* Rounds over a sample after centroids have been moved, as long as the inertia falls by it. */
+static enum status
+improve(struct rounds *s, struct run *r, const struct cloud *cloud, struct err *err)
+{
+    size_t numbers = r->o->k * r->dim, moved = 0;
+    float *before = calloc(numbers, sizeof(*before));
+    enum status st = before == NULL ? err_memory(err) : OK;
+
+    for (int i = 0; i < RELOCATIONS && st == OK; i++) {
+        double inertia = s->inertia;
+
+        memcpy(before, r->km->centroid, numbers * sizeof(*before));
+        st = relocate(&moved, r->km->centroid, r->o->k, cloud, bounds_code(s->bounds), s->count, err);
+        if (st != OK || moved == 0 || (st = go_round(s, r, cloud, false, err)) != OK)
+            break;
+        if (s->inertia > inertia * (1 - GAIN / 3)) {
+            if (s->inertia > inertia)
+                memcpy(r->km->centroid, before, numbers * sizeof(*before));
+            break;
+        }
+    }
+    free(before);
+    return st;
+}
+
 static void
 take_over(struct run *r, struct rounds *s)
 {
@@ -140,7 +166,7 @@ take_over(struct run *r, struct rounds *s)
 }
 
 static enum status
-cluster(struct run *r, const uint32_t *row, size_t n, struct err *err)
+cluster(struct run *r, const uint32_t *row, size_t n, bool first, struct err *err)
 {
     struct cloud cloud = {r->X, row, n, r->dim};
     struct rounds s = {.count = calloc(r->o->k, sizeof(*s.count))};
@@ -149,6 +175,8 @@ cluster(struct run *r, const uint32_t *row, size_t n, struct err *err)
     if (st == OK && (st = bounds_new(&s.bounds, &cloud, r->o->k, r->o->half, r->mean, err)) == OK &&
         (st = sums_new(&s.sums, &cloud, r->o->k, err)) == OK)
         st = go_round(&s, r, &cloud, n == r->n, err);
+    if (st == OK && first)
+        st = improve(&s, r, &cloud, err);
     if (st == OK && n == r->n)
         take_over(r, &s);
     bounds_free(s.bounds);
@@ -215,8 +243,8 @@ begin(struct run *r, struct err *err)
     st = seeds_draw(r->km->centroid, &left, k, &cloud, r->o->seed, err);
     while (row != NULL && left < 1 && m / 2 >= k * SAMPLE)
         m /= 2;
-    for (; m < r->n && st == OK; m *= 2)
-        st = cluster(r, row, m, err);
+    for (bool first = true; m < r->n && st == OK; m *= 2, first = false)
+        st = cluster(r, row, m, first, err);
     free(row);
     return st;
 }
@@ -241,7 +269,7 @@ kmeans_run(struct kmeans **out, const float *X, size_t n, size_t dim, const stru
     if (st == OK && o->half)
         find_mean(&r);
     if (st == OK && (st = begin(&r, err)) == OK)
-        st = cluster(&r, NULL, n, err);
+        st = cluster(&r, NULL, n, false, err);
     free(r.mean);
     if (st == OK)
         *out = r.km;

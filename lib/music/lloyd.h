@@ -27,6 +27,15 @@ cloud_at(const struct cloud *c, size_t i)
 enum status seeds_draw(
     float *centroid, double *left, size_t k, const struct cloud *cloud, uint64_t seed, struct err *err);
 
+/* ---- centroids that are of more use elsewhere (relocate.c) ---- */
+
+/*
+ * Joins clusters that are nearly one and parts, with the centroids that become free, others that are nearly two; how
+ * many. code (n) and count (k) are of the cloud as centroid (k, dim) has it. SYSTEM.
+ */
+enum status relocate(size_t *moved, float *centroid, size_t k, const struct cloud *cloud, const uint32_t *code,
+    const uint64_t *count, struct err *err);
+
 /* ---- assignment (bounds.c) ---- */
 
 struct bounds;
