@@ -12,14 +12,16 @@
 
 #include <string.h>
 
-#define WIDTH 16 /* floats of a vector */
-#define ROWS 8   /* of a block */
-#define VECS 2   /* vectors a row of a block */
-#define ALONE 8  /* vectors of a block of one row, where the chains would otherwise wait for each other */
+#include "num/block.h"
 
-typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
-
-#define INLINE static inline __attribute__((always_inline))
+/* A block of ROWS rows of VECS vectors, with a row of B beside it, fills the registers: 32 with AVX-512, else 16. */
+#ifdef __AVX512F__
+#define ROWS 8
+#else
+#define ROWS 6
+#endif
+#define VECS 2
+#define ALONE 8 /* vectors of a block of one row, where the chains would otherwise wait for each other */
 
 /* m rows of v vectors, m v ≤ ROWS VECS: constants where it is called. */
 INLINE void
@@ -30,19 +32,19 @@ block(float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t l
     /* Vector by vector: an array that is copied whole would live in memory and not in registers. */
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < v; j++)
-            memcpy(&acc[i][j], C + i * ldc + j * WIDTH, sizeof(vec));
+            memcpy(&acc[i][j], C + i * ldc + j * VL, sizeof(vec));
     for (size_t k = 0; k < K; k++) {
         vec b[ALONE];
 
         for (size_t j = 0; j < v; j++)
-            memcpy(&b[j], B + k * ldb + j * WIDTH, sizeof(vec));
+            memcpy(&b[j], B + k * ldb + j * VL, sizeof(vec));
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < v; j++)
                 acc[i][j] += A[i * lda + k] * b[j];
     }
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < v; j++)
-            memcpy(C + i * ldc + j * WIDTH, &acc[i][j], sizeof(vec));
+            memcpy(C + i * ldc + j * VL, &acc[i][j], sizeof(vec));
 }
 
 INLINE void
@@ -61,12 +63,12 @@ mat_chain(float *C, size_t ldc, const float *A, size_t lda, const float *B, size
 {
     size_t j = 0;
 
-    for (; M < ROWS && j + ALONE * WIDTH <= N; j += ALONE * WIDTH)
+    for (; M < ROWS && j + ALONE * VL <= N; j += ALONE * VL)
         for (size_t i = 0; i < M; i++)
             block(C + i * ldc + j, ldc, A + i * lda, lda, B + j, ldb, 1, ALONE, K);
-    for (; j + VECS * WIDTH <= N; j += VECS * WIDTH)
+    for (; j + VECS * VL <= N; j += VECS * VL)
         stripe(C + j, ldc, A, lda, B + j, ldb, M, VECS, K);
-    for (; j + WIDTH <= N; j += WIDTH)
+    for (; j + VL <= N; j += VL)
         stripe(C + j, ldc, A, lda, B + j, ldb, M, 1, K);
     for (; j < N; j++)
         for (size_t i = 0; i < M; i++) {

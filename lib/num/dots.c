@@ -15,6 +15,11 @@
 #endif
 
 #define LANES 16
+#ifdef __AVX512F__
+#define ROWS LANES /* whose sums are held at a time, as many as there are registers for */
+#else
+#define ROWS 4
+#endif
 #define WIDE 4 /* vectors of a sum that are held at a time: their chains do not wait for each other */
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
@@ -56,7 +61,7 @@ fold(float s[LANES], const vec v[LANES])
 }
 #endif
 
-/* Of LANES rows, or fewer: rows is a constant where it is called. */
+/* Of ROWS rows, or fewer: rows is a constant where it is called. */
 INLINE void
 dots(float *s, const float *q, const float *k, size_t ld, size_t rows, size_t E)
 {
@@ -88,10 +93,10 @@ vec_dots(float *s, const float *q, const float *k, size_t ld, size_t n, size_t E
 {
     size_t p = 0;
 
-    for (; p + LANES <= n; p += LANES)
-        dots(s + p, q, k + p * ld, ld, LANES, E);
-    for (; p + LANES / 4 <= n; p += LANES / 4)
-        dots(s + p, q, k + p * ld, ld, LANES / 4, E);
+    for (; p + ROWS <= n; p += ROWS)
+        dots(s + p, q, k + p * ld, ld, ROWS, E);
+    for (; ROWS > 4 && p + 4 <= n; p += 4)
+        dots(s + p, q, k + p * ld, ld, 4, E);
     for (; p < n; p++)
         dots(s + p, q, k + p * ld, ld, 1, E);
 }
