@@ -5,9 +5,10 @@
  * Seeds: greedy k-means++ (seeds.c) over a sample of at most 32 vectors a cluster. Where the sample is not
  * everything, Lloyd's rounds over it, and over samples twice as large until one is everything, refine the seeds first
  * (after Bradley and Fayyad, "Refining Initial Points for K-Means Clustering", ICML 1998), unless the seeds show no
- * clusters; over the first sample centroids are also moved to where they are of more use (relocate.c). Most of the way is gone at a small part of the price. A sample is the vectors with the least keys, so that
- * the larger holds the smaller and their order in the stream does not matter. A cluster that loses its last vector takes the vector that lies farthest from its centroid. Spherical
- * variant: Dhillon and Modha 2001; the mean is scaled to length 1.
+ * clusters; over the first sample centroids are also moved to where they are of more use (relocate.c). Most of the way
+ * is gone at a small part of the price. A sample is the vectors with the least keys, so that the larger holds the
+ * smaller and their order in the stream does not matter. A cluster that loses its last vector takes the vector that
+ * lies farthest from its centroid. Spherical variant: Dhillon and Modha 2001; the mean is scaled to length 1.
  *
  * A round costs at most 2 n k dim operations in matrix products (nearest.c), less where bounds show that nothing can
  * change (bounds.c), and two rows of memory a vector that changes (sums.c). Memory beyond the vectors: about 40 bytes

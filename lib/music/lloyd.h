@@ -21,8 +21,8 @@ cloud_at(const struct cloud *c, size_t i)
 /* ---- seeds (seeds.c) ---- */
 
 /*
- * k vectors of the cloud by greedy k-means++, as centroid (k, dim). left becomes the sum of the squared distances to the
- * nearest of them, about, as a part of those to the mean. SYSTEM.
+ * k vectors of the cloud by greedy k-means++, as centroid (k, dim). left becomes the sum of the squared distances to
+ * the nearest of them, about, as a part of those to the mean. SYSTEM.
  */
 enum status seeds_draw(
     float *centroid, double *left, size_t k, const struct cloud *cloud, uint64_t seed, struct err *err);

@@ -120,7 +120,7 @@ hash_some(uint64_t *hash, const struct matcher *m, const uint32_t *pos, size_t n
         hash[i] = hash64(m->query, id[i], m->id_at[pos[i] + 1] - m->id_at[pos[i]]);
 }
 
-/* Brings near what the next n (≤ SIDE) positions, and those behind them, will need: each would be waited for in turn. */
+/* Brings near what the next SIDE positions and those behind them will need: each would be waited for in turn. */
 static void
 look_ahead(const struct matcher *m, const uint32_t *pos, size_t n)
 {
