@@ -25,6 +25,7 @@
 #define GAIN 0.003       /* share of the inertia that a round over a sample must gain for another */
 #define SAMPLE_ROUNDS 12 /* over a sample, at most */
 #define RELOCATIONS 6    /* over the first sample, at most */
+#define MOVED 0.001      /* share of the inertia that one must gain for another */
 #define MEAN_OF 4096     /* vectors that give the mean for products of bfloat16 */
 
 struct run {
@@ -144,7 +145,7 @@ improve(struct rounds *s, struct run *r, const struct cloud *cloud, struct err *
         st = relocate(&moved, r->km->centroid, r->o->k, cloud, bounds_code(s->bounds), s->count, err);
         if (st != OK || moved == 0 || (st = go_round(s, r, cloud, false, err)) != OK)
             break;
-        if (s->inertia > inertia * (1 - GAIN / 3)) {
+        if (s->inertia > inertia * (1 - MOVED)) {
             if (s->inertia > inertia)
                 memcpy(r->km->centroid, before, numbers * sizeof(*before));
             break;

@@ -169,22 +169,12 @@ find_gains(struct plan *p, struct err *err)
 /* ---- both ---- */
 
 static int
-by_loss(const void *x, const void *y)
+by_size(const void *x, const void *y)
 {
     const struct change *a = x, *b = y;
 
     if (a->by != b->by)
         return a->by < b->by ? -1 : 1;
-    return a->cluster < b->cluster ? -1 : a->cluster > b->cluster;
-}
-
-static int
-by_gain(const void *x, const void *y)
-{
-    const struct change *a = x, *b = y;
-
-    if (a->by != b->by)
-        return a->by > b->by ? -1 : 1;
     return a->cluster < b->cluster ? -1 : a->cluster > b->cluster;
 }
 
@@ -204,21 +194,21 @@ move(struct plan *p, size_t c, size_t o, size_t t)
 static size_t
 move_all(struct plan *p, bool *used)
 {
-    size_t moved = 0, at = 0;
+    size_t moved = 0, left = p->k; /* gains that are not used up, the largest last */
 
-    qsort(p->loss, p->k, sizeof(*p->loss), by_loss);
-    qsort(p->gain, p->k, sizeof(*p->gain), by_gain);
+    qsort(p->loss, p->k, sizeof(*p->loss), by_size);
+    qsort(p->gain, p->k, sizeof(*p->gain), by_size);
     for (size_t i = 0; i < p->k; i++) {
-        size_t c = p->loss[i].cluster, o = p->partner[c];
+        size_t c = p->loss[i].cluster, o = p->partner[c], t = 0;
 
         if (used[c] || used[o])
             continue;
-        while (at < p->k && (used[p->gain[at].cluster] || p->gain[at].cluster == c || p->gain[at].cluster == o))
-            at++;
-        if (at == p->k || !(p->gain[at].by > WORTH * p->loss[i].by))
+        while (left > 0 && (used[(t = p->gain[left - 1].cluster)] || t == c || t == o))
+            left--;
+        if (left == 0 || !(p->gain[left - 1].by > WORTH * p->loss[i].by))
             break;
-        used[c] = used[o] = used[p->gain[at].cluster] = true;
-        move(p, c, o, p->gain[at].cluster);
+        used[c] = used[o] = used[t] = true;
+        move(p, c, o, t);
         moved++;
     }
     return moved;
