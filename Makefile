@@ -13,6 +13,10 @@ unexport OPENBLAS_CORETYPE
 # A thread that waits for another gives its processor up after some 0.1 ms: where several programs share the machine, waiting in
 # circles for long costs more than half of the time; where it is too short, decoding one prompt loses a third to waking threads.
 export GOMP_SPINCOUNT ?= 50000
+# What is built uses all processors, unless -j says how many. (A make within a make shares what the outer one was given.)
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # ---- variables: the line above says what it is, for `make help` ---------------------------------
 ifeq ($(origin CC),default)
@@ -26,16 +30,20 @@ BUILD ?= build
 ## empty to build in spite of warnings
 WERROR ?= -Werror
 
+# $(call once,NAME,VALUE): the value, which NAME keeps: what is asked for first is asked for once.
+once = $(eval $(1) := $(2))$($(1))
+
 PKGS := msgpack openblas simdjson libpcre2-8 lapacke ompi-c sndfile kissfft-float
 # That a loop stays as it is written (clang on maxima of floats) is no fault of it.
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-pass-failed $(WERROR)
 # a * b + c is rounded once, wherever it stands: the same sum written in two places has the same bits. (gcc, tuning for
 # some processors, would split such sums in loops.) And sqrtf sets no errno, which would keep clang from vectors.
-FLOAT = -ffp-contract=fast -fno-math-errno $(shell o=--param=avoid-fma-max-bits=0; $(CC) -Werror $$o -E -xc /dev/null >/dev/null 2>&1 && echo $$o)
+FLOAT = $(call once,FLOAT,-ffp-contract=fast -fno-math-errno $(shell $(CC) -Werror $(SPLITS) -E -xc /dev/null >/dev/null 2>&1 && echo $(SPLITS)))
+SPLITS := --param=avoid-fma-max-bits=0
 OPT = -O3 -march=$(MARCH) $(FLOAT) -g
 # Lazy, since a fresh machine has no pkg-config before `packages` has run.
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
-PKG_LIBS = $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g'))
+PKG_LIBS = $(call once,PKG_LIBS,$(shell pkg-config --libs $(PKGS)))
 CPPFLAGS := -D_GNU_SOURCE -Ilib
 SAN :=
 # Short lines unless V=1.
@@ -113,8 +121,8 @@ $(BUILD)/packages: pipelines/packages.sh
 	bash pipelines/packages.sh
 	@touch $@
 
-# What lint and tests need besides.
-$(BUILD)/packages-test: pipelines/packages.sh
+# What lint and tests need besides. One after the other: the distribution installs one thing at a time.
+$(BUILD)/packages-test: pipelines/packages.sh | $(BUILD)/packages
 	@mkdir -p $(@D)
 	bash pipelines/packages.sh test
 	@touch $@
@@ -136,7 +144,7 @@ LAUNCH ?=
 STAGES ?=
 
 talkplay = $(MAKE) --no-print-directory -f pipelines/talkplay.mk BUILD=$(BUILD) CONFIG=$(1) THREADS=$(THREADS) \
-    HOSTS=$(HOSTS) JOBS=$(JOBS) $(PARTS:%=PARTS=%) LAUNCH='$(LAUNCH)' STAGES=$(STAGES)
+    HOSTS=$(HOSTS) JOBS=$(JOBS) $(PARTS:%=PARTS=%) LAUNCH='$(LAUNCH)' STAGES=$(STAGES) IN_TURN=yes
 
 .PHONY: demo
 demo: all ## real playlists and conversations to a trained model, and how it did
@@ -191,6 +199,7 @@ asan: asan-all asan-units ## programs and unit tests with AddressSanitizer and U
 asan-all asan-units: asan-%:
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan MARCH=x86-64-v3 OPT="-O1 -g1 -march=x86-64-v3 $(FLOAT)" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" $*
+asan-all asan-units: | $(BUILD)/packages
 asan-units: | $(if $(filter asan,$(MAKECMDGOALS)),asan-all)
 
 ## seconds that `make fuzz` gives each target

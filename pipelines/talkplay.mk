@@ -15,6 +15,10 @@ SHELL := bash
 export LC_ALL := C
 export GOMP_SPINCOUNT ?= 50000
 unexport OPENBLAS_CORETYPE
+# IN_TURN=yes, as the Makefile says: one stage after another, each with all processors, whatever -j the build was given.
+ifneq ($(IN_TURN),)
+.NOTPARALLEL:
+endif
 
 BUILD ?= build
 CONFIG ?= examples/cpcd/config.mk

@@ -123,7 +123,7 @@ JSON
     run -64 --separate-stderr bm25 --tracks tracks.mp --b 2 prompts.mp -o out.mp
     run -66 --separate-stderr bm25 --tracks none.mp prompts.mp -o out.mp
     run -74 --separate-stderr bash -c 'bm25 --tracks tracks.mp prompts.mp >/dev/full'
-    for i in $(seq 4000); do cat prompts.mp; done >many.mp
+    times 4000 prompts.mp >many.mp
     run -141 --separate-stderr bash -c 'set -o pipefail; bm25 --tracks tracks.mp many.mp | head -c 10 >/dev/null'
     [ -z "$stderr" ]
 }

@@ -23,6 +23,11 @@ mk() {
     json2mp -o "$1" 2>/dev/null
 }
 
+# times N FILE: the file N times over.
+times() {
+    yes "$2" | head -n "$1" | tr '\n' '\0' | xargs -0 cat
+}
+
 # same A B: two files have the same bytes.
 same() {
     cmp "$1" "$2"

@@ -75,7 +75,7 @@ JSON
     run -66 --separate-stderr prior --by random --tracks none.mp prompts.mp -o out.mp
     run -74 --separate-stderr bash -c 'prior --by random --tracks tracks.mp prompts.mp >/dev/full'
     [ ! -e out.mp ]
-    for i in $(seq 4000); do cat prompts.mp; done >many.mp
+    times 4000 prompts.mp >many.mp
     run -141 --separate-stderr bash -c \
         'set -o pipefail; prior --by random --tracks tracks.mp many.mp | head -c 10 >/dev/null'
     [ -z "$stderr" ]

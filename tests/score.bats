@@ -70,14 +70,10 @@ JSON
 
 @test "score: run and qrels fall strictly, and their figures are trec_eval's" {
     # Forty turns of eight conversations, rankings of 12 of 40 tracks by a rule; Python's figures of the files below.
-    for q in $(seq 0 39); do
-        jq -nc --argjson q "$q" '{query_id: "c\($q % 8):\($q)", turn: ($q % 5 + 1),
-            relevant: [range(1 + $q % 3) | "t\((. * 11 + $q * 7) % 40)"]}'
-    done | mk prompts.mp
-    for q in $(seq 0 39); do
-        # shellcheck disable=SC2046 # one track a word
-        ranking "c$((q % 8)):$q" $(for i in $(seq 0 11); do echo "t$(((i * 3 + q * q) % 40))"; done)
-    done >a.mp
+    jq -nc 'range(40) as $q | {query_id: "c\($q % 8):\($q)", turn: ($q % 5 + 1),
+        relevant: [range(1 + $q % 3) | "t\((. * 11 + $q * 7) % 40)"]}' | mk prompts.mp
+    jq -nc 'range(40) as $q | {query_id: "c\($q % 8):\($q)", turn: 1, relevant: [],
+        tracks: [range(12) | {track_id: "t\((. * 3 + $q * $q) % 40)", score: 1}]}' | mk a.mp
     score --truth prompts.mp --ranking s=a.mp --trec trec -o out.mp
     sort -k1,1 -k5,5nr -s trec/run.s | awk '$1 == q && $5 >= s {exit 1} {q = $1; s = $5}'
     [ "$(wc -l <trec/run.s)" -eq 480 ]
@@ -108,8 +104,9 @@ JSON
     score --truth prompts.mp --ranking s=a.mp -o 1.mp
     score --truth prompts.mp --ranking s=a.mp -o 2.mp
     same 1.mp 2.mp
-    for i in $(seq 30); do echo "{\"query_id\":\"d$i:1\",\"turn\":1,\"relevant\":[\"r\"]}"; done | mk prompts.mp
-    for i in $(seq 30); do ranking "d$i:1" $(seq 2 $((i % 7 + 1))) r; done >a.mp
+    jq -nc 'range(1; 31) | {query_id: "d\(.):1", turn: 1, relevant: ["r"]}' | mk prompts.mp
+    jq -nc 'range(1; 31) | {query_id: "d\(.):1", turn: 1, relevant: [],
+        tracks: [(range(2; . % 7 + 2) | tostring), "r" | {track_id: ., score: 1}]}' | mk a.mp
     score --truth prompts.mp --ranking s=a.mp --samples 50 -o 1.mp
     score --truth prompts.mp --ranking s=a.mp --samples 50 --seed 2 -o 2.mp
     mp2json 1.mp 2.mp | jq -es 'map(select(.metric == "mrr" and .turn == null)) | length == 2

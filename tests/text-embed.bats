@@ -20,6 +20,27 @@ cosines() {
             printf "%s %s %.4f\n", id[a], id[b], s } }'
 }
 
+# nearest N LEAST MOST: lines of a class and its vector come in; of every Nth that has others of its class, more than LEAST have one
+# of them nearest, where of pairs drawn at random less than MOST would be of one class.
+nearest() {
+    python3 -c '
+import sys
+from collections import Counter
+from operator import mul
+n, least, most = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+rows = [(line[0], list(map(float, line[1:]))) for line in (line.rstrip("\n").split("\t") for line in sys.stdin)]
+count = Counter(name for name, _ in rows)
+asked = [a for a in range(0, len(rows), n) if count[rows[a][0]] > 1]
+same = chance = 0
+for a in asked:
+    name, query = rows[a]
+    _, near = max((sum(map(mul, query, v)), b) for b, (_, v) in enumerate(rows) if b != a)
+    same += (rows[near][0] == name) / len(asked)
+    chance += (count[name] - 1) / len(rows) / len(asked)
+print(same, chance, len(asked))
+sys.exit(not (len(asked) > 50 and same > least and chance < most))' "$@"
+}
+
 @test "text-embed: metadata brings an artist's tracks together, accents or not" {
     few
     run -0 --separate-stderr text-embed -m metadata -o out.mp tracks.mp
@@ -58,29 +79,15 @@ cosines() {
     mk tracks.mp <tracks.json
     text-embed -m metadata --dim 64 -o out.mp tracks.mp
     jq -r '.artist[0] // ""' tracks.json >artists
-    mp2json out.mp | jq -r '.vector | @tsv' | paste - artists | awk -F'\t' '{ n++; for (j = 1; j <= 64; j++) v[n, j] = $j; by[n] = $65; count[$65]++ }
-        END { for (a = 1; a <= n; a += 15) { if (count[by[a]] < 2) continue
-            best = -2; asked++; chance += (count[by[a]] - 1) / n
-            for (b = 1; b <= n; b++) if (b != a) { s = 0; for (j = 1; j <= 64; j++) s += v[a, j] * v[b, j]
-                if (s > best) { best = s; at = b } }
-            same += by[at] == by[a] }
-            print same / asked, chance / asked, asked
-            exit !(asked > 50 && same / asked > 0.8 && chance / asked < 0.02) }'
+    mp2json out.mp | jq -r '.vector | @tsv' | paste artists - | nearest 15 0.8 0.02
 }
 
 @test "text-embed: of drawn lyrics 8 in 10 nearest neighbours are of the same genre and mood, where chance is 4 in 100" {
     mpd-synth -n 20 --catalogue 10000 --genres 16 --tracks tracks.mp --truth truth.mp -o /dev/null
     text-embed -m lyrics --dim 64 -o out.mp tracks.mp
     mp2json truth.mp | jq -r 'select(.track_id) | [.track_id, .genre + "/" + .mood] | @tsv' >truth.tsv
-    mp2json out.mp | jq -r '[.track_id, .vector[]] | @tsv' | awk -F'\t' 'NR == FNR { of[$1] = $2; next }
-        { n++; for (j = 1; j <= 64; j++) v[n, j] = $(j + 1); is[n] = of[$1]; count[is[n]]++ }
-        END { for (a = 1; a <= n; a += 10) { if (count[is[a]] < 2) continue
-            best = -2; asked++; chance += (count[is[a]] - 1) / n
-            for (b = 1; b <= n; b++) if (b != a) { s = 0; for (j = 1; j <= 64; j++) s += v[a, j] * v[b, j]
-                if (s > best) { best = s; at = b } }
-            same += is[at] == is[a] }
-            print same / asked, chance / asked, asked
-            exit !(asked > 50 && same / asked > 0.8 && chance / asked < 0.05) }' truth.tsv -
+    mp2json out.mp | jq -r '[.track_id, .vector[]] | @tsv' |
+        awk -F'\t' -v OFS='\t' 'NR == FNR { of[$1] = $2; next } { $1 = of[$1]; print }' truth.tsv - | nearest 10 0.8 0.05
 }
 
 @test "text-embed: the same bytes twice and for 1 and 4 threads" {
