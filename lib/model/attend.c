@@ -86,7 +86,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
 {
     const struct model_config *c = &d->config;
     const struct cache *cache = rows[t->row].cache;
-    size_t g = h / (c->H / c->G), ld = c->H * c->E, at = (l * c->G + g) * cache->cap, kv = c->G * c->E;
+    size_t g = h / (c->H / c->G), ld = c->H * c->E, at = (l * c->G + g) * cache->cap;
     const float *q = Q + t->row * ldq + h * c->E;
     float scale = 1 / sqrtf((float)c->E);
 
@@ -98,8 +98,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         float *row = s + i * t->width;
 
         if (r->n_tail > 0)
-            vec_dots(
-                row + t->prompt, q + i * ldq, r->tail->kv + 2 * l * r->tail->cap * kv + g * c->E, kv, r->n_tail, c->E);
+            vec_dots(row + t->prompt, q + i * ldq, tail_of(r->tail, d, l, g), c->E, r->n_tail, c->E);
         for (size_t p = 0; p < t->width; p++)
             row[p] *= scale;
         softmax(row, r, t);
@@ -109,8 +108,8 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         const struct row *r = &rows[t->row + i];
 
         if (r->n_tail > 0)
-            vec_sums(o + i * d->P, s + i * t->width + t->prompt,
-                r->tail->kv + (2 * l + 1) * r->tail->cap * kv + g * c->E, kv, r->n_tail, c->E);
+            vec_sums(o + i * d->P, s + i * t->width + t->prompt, tail_of(r->tail, d, l, g) + r->tail->cap * c->E, c->E,
+                r->n_tail, c->E);
         memcpy(A + (t->row + i) * ld + h * c->E, o + i * d->P, c->E * sizeof(float));
     }
 }

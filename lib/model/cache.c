@@ -72,6 +72,7 @@ tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err
         free(t);
         return err_memory(err);
     }
+    num_large_pages(t->kv, count * sizeof(float));
     *out = t;
     return OK;
 }
@@ -89,11 +90,16 @@ void
 tail_copy(struct tail *to, const struct tail *from, const struct decoder *d)
 {
     const struct model_config *c = &d->config;
-    size_t kv = c->G * c->E;
 
     to->n = from->n;
-    for (size_t i = 0; i < 2 * c->L; i++)
-        memcpy(to->kv + i * to->cap * kv, from->kv + i * from->cap * kv, from->n * kv * sizeof(float));
+    for (size_t i = 0; i < 2 * c->L * c->G; i++)
+        memcpy(to->kv + i * to->cap * c->E, from->kv + i * from->cap * c->E, from->n * c->E * sizeof(float));
+}
+
+float *
+tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g)
+{
+    return t->kv + 2 * (l * d->config.G + g) * t->cap * d->config.E;
 }
 
 void

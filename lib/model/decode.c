@@ -114,18 +114,19 @@ static void
 keep(const struct row *r, const float *k, const float *v, const struct decoder *d, size_t l)
 {
     const struct model_config *c = &d->config;
-    size_t kv = c->G * c->E;
 
-    if (r->tail != NULL) {
-        float *to = r->tail->kv + (2 * l * r->tail->cap + r->n_tail - 1) * kv;
-
-        memcpy(to, k, kv * sizeof(float));
-        memcpy(to + r->tail->cap * kv, v, kv * sizeof(float));
-        return;
-    }
     for (size_t g = 0; g < c->G; g++) {
-        size_t at = (l * c->G + g) * r->cache->cap, p = r->n_cache - 1;
+        size_t at, p;
 
+        if (r->tail != NULL) {
+            float *to = tail_of(r->tail, d, l, g) + (r->n_tail - 1) * c->E;
+
+            memcpy(to, k + g * c->E, c->E * sizeof(float));
+            memcpy(to + r->tail->cap * c->E, v + g * c->E, c->E * sizeof(float));
+            continue;
+        }
+        at = (l * c->G + g) * r->cache->cap;
+        p = r->n_cache - 1;
         for (size_t e = 0; e < c->E; e++)
             r->cache->k[at * c->E + e * r->cache->cap + p] = k[g * c->E + e];
         memcpy(r->cache->v + (at + p) * d->P, v + g * c->E, c->E * sizeof(float));

@@ -14,7 +14,7 @@ struct cache {
     uint64_t used; /* of a decoder's own: when it was of use last */
 };
 
-/* Keys and values of what follows a prompt: (L, 2, cap, G*E). */
+/* Keys and values of what follows a prompt: (L, G, 2, cap, E), so that a head reads one block from end to end. */
 struct tail {
     size_t n, cap;
     float *kv;
@@ -63,6 +63,9 @@ struct share {
     const struct cache *from;
     size_t n;
 };
+
+/* The keys (cap, E) of key/value head g in layer l; behind them lie its values. */
+float *tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g);
 
 /*
  * Passes rows through the network, filling their caches, and what is shared after them, in the order given. Rows of one
