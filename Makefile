@@ -13,8 +13,9 @@ unexport OPENBLAS_CORETYPE
 # A thread that waits for another gives its processor up after some 0.1 ms: where several programs share the machine, waiting in
 # circles for long costs more than half of the time; where it is too short, decoding one prompt loses a third to waking threads.
 export GOMP_SPINCOUNT ?= 50000
-# What is built uses all processors, unless -j says how many. (A make within a make shares what the outer one was given.)
-ifeq ($(MAKELEVEL),0)
+# What is built uses all processors, unless -j says how many. Several goals are made one after the other, as ever; and a make
+# within a make shares what the outer one was given.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
