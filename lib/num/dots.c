@@ -46,17 +46,30 @@ fold(float s[LANES], const vec v[LANES])
     memcpy(s, &d, sizeof d);
 }
 #else
+typedef float half_vec __attribute__((vector_size(LANES / 2 * sizeof(float))));
+typedef float quarter __attribute__((vector_size(LANES / 4 * sizeof(float))));
+
+/* The same, four at a time. */
 INLINE void
 fold(float s[LANES], const vec v[LANES])
 {
-    for (size_t i = 0; i < LANES; i++) {
-        float lane[LANES];
+    for (size_t i = 0; i < LANES; i += 4) {
+        quarter a[4], b[2], c;
 
-        memcpy(lane, &v[i], sizeof lane);
-        for (size_t half = LANES / 2; half > 0; half /= 2)
-            for (size_t j = 0; j < half; j++)
-                lane[j] += lane[j + half];
-        s[i] = lane[0];
+        for (size_t r = 0; r < 4; r++) {
+            half_vec h[2];
+            quarter q[2];
+
+            memcpy(h, &v[i + r], sizeof h);
+            h[0] += h[1];
+            memcpy(q, h, sizeof q);
+            a[r] = q[0] + q[1];
+        }
+        for (size_t r = 0; r < 2; r++)
+            b[r] = __builtin_shufflevector(a[2 * r], a[2 * r + 1], 0, 1, 4, 5) +
+                   __builtin_shufflevector(a[2 * r], a[2 * r + 1], 2, 3, 6, 7);
+        c = __builtin_shufflevector(b[0], b[1], 0, 2, 4, 6) + __builtin_shufflevector(b[0], b[1], 1, 3, 5, 7);
+        memcpy(s + i, &c, sizeof c);
     }
 }
 #endif
