@@ -38,8 +38,9 @@ PKGS := msgpack openblas simdjson libpcre2-8 lapacke ompi-c sndfile kissfft-floa
 # That a loop stays as it is written (clang on maxima of floats) is no fault of it.
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-pass-failed $(WERROR)
 # a * b + c is rounded once, wherever it stands: the same sum written in two places has the same bits. (gcc, tuning for
-# some processors, would split such sums in loops.) And sqrtf sets no errno, which would keep clang from vectors.
-FLOAT = $(call once,FLOAT,-ffp-contract=fast -fno-math-errno $(shell $(CC) -Werror $(SPLITS) -E -xc /dev/null >/dev/null 2>&1 && echo $(SPLITS)))
+# some processors, would split such sums in loops.) And sqrtf sets no errno, which would keep clang from vectors; comparisons raise
+# no flags that anybody reads, which would keep gcc from them.
+FLOAT = $(call once,FLOAT,-ffp-contract=fast -fno-math-errno -fno-trapping-math $(shell $(CC) -Werror $(SPLITS) -E -xc /dev/null >/dev/null 2>&1 && echo $(SPLITS)))
 SPLITS := --param=avoid-fma-max-bits=0
 OPT = -O3 -march=$(MARCH) $(FLOAT) -g
 # Lazy, since a fresh machine has no pkg-config before `packages` has run.

@@ -74,7 +74,7 @@ count_from(const float *like, size_t n, float x)
 
 #pragma omp simd reduction(+ : count)
     for (size_t i = 0; i < n; i++)
-        count += !(like[i] < x);
+        count += like[i] < x ? 0U : 1U;
     return count;
 }
 

@@ -213,7 +213,7 @@ not_above(const struct nearest *n, const float *restrict dot, float norm, size_t
 
 #pragma omp simd reduction(+ : count)
     for (size_t j = 0; j < m; j++)
-        count += !(low[j] - dot[j] - norm * spread[j] > limit);
+        count += low[j] - dot[j] - norm * spread[j] > limit ? 0U : 1U;
     return count;
 }
 
