@@ -4,12 +4,12 @@
  * they need not look. The layout is that of packed.c, and so are the chains: an element has the bits that packed_rows
  * gives it.
  *
- * A panel is taken in slices of K that stay in the second cache while all rows pass; between slices the sums rest in Y.
+ * A panel is taken in slices of K that stay in the first cache while all rows pass; between slices the sums rest in Y.
  */
 #include "num/block.h"
 #include "num/num.h"
 
-#define SLICE 512 /* of k, even */
+#define SLICE 128 /* of k, even: 8 to 32 KB of a panel */
 
 size_t
 packed_panel(void)
