@@ -72,7 +72,6 @@ tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err
         free(t);
         return err_memory(err);
     }
-    num_large_pages(t->kv, count * sizeof(float));
     *out = t;
     return OK;
 }

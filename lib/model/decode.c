@@ -116,20 +116,20 @@ keep(const struct row *r, const float *k, const float *v, const struct decoder *
     const struct model_config *c = &d->config;
 
     for (size_t g = 0; g < c->G; g++) {
-        size_t at, p;
+        const float *key = k + g * c->E, *value = v + g * c->E;
 
         if (r->tail != NULL) {
             float *to = tail_of(r->tail, d, l, g) + (r->n_tail - 1) * c->E;
 
-            memcpy(to, k + g * c->E, c->E * sizeof(float));
-            memcpy(to + r->tail->cap * c->E, v + g * c->E, c->E * sizeof(float));
-            continue;
+            memcpy(to, key, c->E * sizeof(float));
+            memcpy(to + r->tail->cap * c->E, value, c->E * sizeof(float));
+        } else {
+            size_t at = (l * c->G + g) * r->cache->cap, p = r->n_cache - 1;
+
+            for (size_t e = 0; e < c->E; e++)
+                r->cache->k[at * c->E + e * r->cache->cap + p] = key[e];
+            memcpy(r->cache->v + (at + p) * d->P, value, c->E * sizeof(float));
         }
-        at = (l * c->G + g) * r->cache->cap;
-        p = r->n_cache - 1;
-        for (size_t e = 0; e < c->E; e++)
-            r->cache->k[at * c->E + e * r->cache->cap + p] = k[g * c->E + e];
-        memcpy(r->cache->v + (at + p) * d->P, v + g * c->E, c->E * sizeof(float));
     }
 }
 

@@ -145,7 +145,7 @@ enum status obj_map(const msgpack_object *o, const char *what, struct err *err);
 /* "string", "map", "vector" …, for messages. */
 const char *obj_type(const msgpack_object *o);
 
-/* ---- records out (write.c) ----
+/* ---- records out (put.c, write.c) ----
  *
  * A record is built with rec_begin, put_*, rec_end; nested maps and arrays are opened with put_map
  * and put_array and closed with put_close. key is NULL inside an array. The first failure (memory, NaN, infinity, an
