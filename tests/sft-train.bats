@@ -189,14 +189,14 @@ setup() {
     [[ $stderr == *"--moments was 1 in the interrupted run and is 0 here"* ]]
 }
 
-@test "sft-train: bfloat16 on a processor that has no products of it learns what one that has them learns" {
-    options=(--model base --steps 60 --valid-every 20 --batch 4 --rate 0.01 --precision bf16)
-    ONEDNN_MAX_CPU_ISA=AVX2 sft-train "${options[@]}" --save a -o a.mp ex.mp
-    ONEDNN_MAX_CPU_ISA=AVX2 sft-train "${options[@]}" --save b --threads 1 -o b.mp ex.mp
+@test "sft-train: bfloat16 on a processor that has no products of it learns what float32 learns" {
+    options=(--model base --steps 60 --valid-every 20 --batch 4 --rate 0.01)
+    ONEDNN_MAX_CPU_ISA=AVX2 sft-train "${options[@]}" --precision bf16 --save a -o a.mp ex.mp
+    ONEDNN_MAX_CPU_ISA=AVX2 sft-train "${options[@]}" --precision bf16 --save b --threads 1 -o b.mp ex.mp
     same a/model.safetensors b/model.safetensors
     sft-train "${options[@]}" --save c -o c.mp ex.mp
-    paste <(log a.mp '.[].loss') <(log c.mp '.[].loss') |
-        awk '{d = $1 / $2 - 1; if (d * d > 1e-4) bad++} END {exit bad > 0 || NR < 60}'
+    paste <(log a.mp '.[].loss') <(log c.mp '.[].loss') | tee losses |
+        awk '{d = $1 / $2 - 1; if (d * d > 4e-4) bad++} END {exit bad > 0 || NR < 60}'
 }
 
 @test "sft-train: a resume whose best weights are gone is refused, a finished run can be resumed" {
