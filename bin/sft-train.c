@@ -19,8 +19,6 @@ struct options {
 
 enum precision { F32, BF16, AUTO };
 
-#define MAX_RANK 1024
-
 struct run {
     const struct options *o;
     struct stage *stage;
@@ -28,8 +26,7 @@ struct run {
     struct dataset *data;
     struct selfsim_target target[MODALITIES];
     struct sft *sft;
-    enum train train;
-    size_t rank, row, rows;
+    struct sft_options so;
     struct kept kept;
 };
 
@@ -87,15 +84,9 @@ static const struct program program = {
 };
 
 static struct sft_options
-run_options(const struct run *r, uint64_t seed)
+sft_options_of(const struct options *o, uint64_t seed)
 {
-    const struct options *o = r->o;
-
     return (struct sft_options){.seed = seed,
-        .train = r->train,
-        .rank = r->rank,
-        .row = r->row,
-        .rows = r->rows,
         .steps = (uint64_t)o->steps,
         .epochs = o->epochs,
         .batch = (uint64_t)o->batch,
@@ -137,67 +128,11 @@ write_log(struct rec_writer *out, size_t *written, const struct sft *t, struct e
     return st == OK ? rec_flush(out, err) : st;
 }
 
-/* --train. */
-static enum status
-parse_train(struct run *r, struct err *err)
-{
-    const char *what = r->o->train;
-    char *end = NULL;
-
-    if (strcmp(what, "all") == 0)
-        r->train = TRAIN_ALL;
-    else if (strcmp(what, "new-rows") == 0)
-        r->train = TRAIN_NEW_ROWS;
-    else if (strncmp(what, "lora:", 5) == 0 && what[5] >= '1' && what[5] <= '9') {
-        r->train = TRAIN_LORA;
-        r->rank = strtoull(what + 5, &end, 10);
-    }
-    if ((r->train == TRAIN_ALL && strcmp(what, "all") != 0) ||
-        (r->train == TRAIN_LORA && (*end != 0 || r->rank > MAX_RANK)))
-        return err_set(
-            err, USAGE, "--train: expected all, new-rows or lora:R with R from 1 to %d, got %s", MAX_RANK, what);
-    return OK;
-}
-
-/* Where less than all is trained: the rows of the music tokens, and adapters. */
-static enum status
-adapt(struct run *r, uint64_t seed, struct err *err)
-{
-    struct params *adapted;
-    enum status st;
-
-    if (r->train == TRAIN_ALL)
-        return OK;
-    if ((st = added_tokens_music(&r->row, &r->rows, r->o->model, r->m->config.V, err)) != OK || r->rank == 0)
-        return st;
-    if ((st = params_adapt(&adapted, r->m->params, &r->m->config, r->rank, seed, err)) == OK) {
-        params_free(r->m->params);
-        r->m->params = adapted;
-    }
-    return st;
-}
-
 /* Process 0 alone writes. */
 static bool
 leads(void)
 {
     return team_rank() == 0;
-}
-
-/* Which of the two signals came, to whichever process: all act on them after the same step. */
-static enum status
-ask_signals(bool *now, bool *end, struct err *err)
-{
-    bool own[2] = {cli_caught(SIGUSR1), cli_caught(SIGTERM)}, (*all)[2] = calloc((size_t)team_size(), sizeof *all);
-    enum status st = all == NULL ? err_memory(err) : team_gather(all, own, sizeof own, err);
-
-    *now = *end = false;
-    for (int i = 0; st == OK && i < team_size(); i++) {
-        *now = *now || all[i][0];
-        *end = *end || all[i][1];
-    }
-    free(all);
-    return st;
 }
 
 /* Lets the other processes go on, which wait here until process 0 does too. So one process finds the faults of what all
@@ -210,18 +145,21 @@ start_others(struct err *err)
     return team_share(&started, sizeof started, err);
 }
 
-/* After each step: a checkpoint where it is time or was asked for. SIGTERM ends the program behind it. */
+/* After each step: a checkpoint where it is time or was asked for, by a signal to whichever process. SIGTERM ends the
+ * program behind it. */
 static enum status
 keep(struct run *r, struct err *err)
 {
-    bool now, end, due = sft_step_count(r->sft) % (uint64_t)r->o->checkpoint_every == 0;
+    enum { WRITE, STOP, SIGNALS };
+    bool came[SIGNALS] = {[WRITE] = cli_caught(SIGUSR1), [STOP] = cli_caught(SIGTERM)};
+    bool due = sft_step_count(r->sft) % (uint64_t)r->o->checkpoint_every == 0;
     enum status st;
 
     if (r->o->checkpoint == NULL)
         return OK;
-    if ((st = ask_signals(&now, &end, err)) == OK && leads() && (due || now || end))
+    if ((st = team_any(came, SIGNALS, err)) == OK && leads() && (due || came[WRITE] || came[STOP]))
         st = kept_checkpoint(&r->kept, r->sft, err);
-    if (st != OK || !end || (st = start_others(err)) != OK)
+    if (st != OK || !came[STOP] || (st = start_others(err)) != OK)
         return st;
     cli_end_by(SIGTERM);
 }
@@ -268,24 +206,22 @@ get_data(struct run *r, struct err *err)
             stage_reject(r->stage, err);
     if ((st = dataset_close(r->data, err)) != OK)
         return st;
-    return result_begin(&r->kept, r->o->model, r->data, r->train == TRAIN_ALL, err);
+    return result_begin(&r->kept, r->o->model, r->data, r->so.train == TRAIN_ALL, err);
 }
 
 /* Until the first step. */
 static enum status
 begin(struct run *r, struct err *err)
 {
-    uint64_t seed = stage_seed(r->stage);
-    struct sft_options so;
     size_t n;
     enum status st = leads() ? OK : start_others(err);
 
-    if (st != OK || (st = model_load(&r->m, r->o->model, err)) != OK || (st = adapt(r, seed, err)) != OK ||
+    if (st != OK || (st = model_load(&r->m, r->o->model, err)) != OK ||
+        (st = trained_adapt(r->m, &r->so, r->o->model, err)) != OK ||
         (st = kept_init(&r->kept, r->o->save, r->o->checkpoint, r->m, err)) != OK || (st = get_data(r, err)) != OK)
         return st;
-    so = run_options(r, seed);
     if ((st = selfsim_targets(r->target, &n, &r->o->centroids, r->o->model, r->m->config.V, err)) != OK ||
-        (st = sft_new(&r->sft, r->m, r->data, &so, r->target, n, err)) != OK ||
+        (st = sft_new(&r->sft, r->m, r->data, &r->so, r->target, n, err)) != OK ||
         (st = kept_begin(&r->kept, r->sft, r->o->resume, err)) != OK)
         return st;
     if (leads() && ((st = start_others(err)) != OK || (st = dataset_share(r->data, err)) != OK))
@@ -332,7 +268,8 @@ main(int argc, char **argv)
         cli_catch(SIGTERM);
         cli_catch(SIGUSR1);
     }
-    cli_must(parse_train(&r, &err), &err);
+    r.so = sft_options_of(&o, stage_seed(r.stage));
+    cli_must(trained_parse(&r.so, o.train, &err), &err);
     cli_must(begin(&r, &err), &err);
     cli_must(train(&r, &err), &err);
     cli_must(end(&r, &err), &err);

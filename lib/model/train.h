@@ -62,6 +62,12 @@ struct sft_options {
     bool recompute;                    /* activations are computed again for the backward pass: less memory */
 };
 
+/* Sets train and rank from "all", "new-rows" or "lora:R" (trained.c). USAGE. */
+enum status trained_parse(struct sft_options *o, const char *what, struct err *err);
+/* Finds the rows of the music tokens by DIR/tokenizer.json, and gives m adapters, drawn from o->seed, where o asks for
+ * them. NOINPUT, DATA, SYSTEM. */
+enum status trained_adapt(struct model *m, struct sft_options *o, const char *dir, struct err *err);
+
 /* Tokens of one modality and the cosines (K,K) of what they stand for; both borrowed by sft_new. */
 struct selfsim_target {
     size_t K;

@@ -46,6 +46,8 @@ int team_rank(void);
 enum status team_share(void *p, size_t bytes, struct err *err);
 /* What each has at own, in the order of ranks, at all: (team_size(), bytes). bytes: below 2^31. */
 enum status team_gather(void *all, const void *own, size_t bytes, struct err *err);
+/* Each of n flags becomes true in all where it is true in one. n: below 2^31. */
+enum status team_any(bool *flag, size_t n, struct err *err);
 /* Row r of out (team_size(), bytes) goes to process r, and comes into row (own rank) of its in. bytes: below 2^31. */
 enum status team_exchange(void *in, const void *out, size_t bytes, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The processes that mpirun starts of one program, over MPI (MPI Forum 3.1). Data is moved and nothing else: what is
+ * The processes that mpirun starts of one program, over MPI (MPI Forum 3.1). Data is moved, flags meet, no more: what is
  * summed is summed by the caller, in an order of its own, since the order of a reduction is the library's affair.
  *
  * MPI is started only where a launcher says that it has started us; a program run by hand pays nothing for it. Calls
@@ -92,6 +92,14 @@ team_gather(void *all, const void *own, size_t bytes, struct err *err)
     }
     code = MPI_Allgather(own, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD);
     return code == MPI_SUCCESS ? OK : fail("gather", code, err);
+}
+
+enum status
+team_any(bool *flag, size_t n, struct err *err)
+{
+    int code = size == 1 ? MPI_SUCCESS : MPI_Allreduce(MPI_IN_PLACE, flag, (int)n, MPI_C_BOOL, MPI_LOR, MPI_COMM_WORLD);
+
+    return code == MPI_SUCCESS ? OK : fail("join", code, err);
 }
 
 enum status
