@@ -99,7 +99,8 @@ answer(struct stage *s, struct search *x, const struct rec *r, struct err *err)
     if ((st = bm25_query(x->score, x->index, (struct str){x->text.p, x->text.n}, err)) != OK)
         return st;
     for (uint32_t i = 0; i < n; i++)
-        x->skip[i] |= (uint8_t)(x->score[i] > 0 ? 0 : 1);
+        if (!(x->score[i] > 0))
+            x->skip[i] = 1;
     found = rank_top(x->top, (size_t)x->o->top, x->score, x->skip, x->ids, stage_seed(s), q.id);
     return rank_put(stage_out(s), &q, x->top, found, x->ids, err);
 }

@@ -118,29 +118,6 @@ set_size(size_t *size, int64_t given, size_t otherwise)
         *size = otherwise;
 }
 
-/* Where the tokenizer has Llama 3's special tokens, its ids are the model's. */
-static enum status
-set_special(struct model_config *c, const char *path, struct err *err)
-{
-    struct bpe *bpe = NULL;
-    enum status st = bpe_load(&bpe, path, err);
-    uint32_t bos, end, eot;
-
-    if (st != OK)
-        return st;
-    bos = bpe_token_id(bpe, STR("<|begin_of_text|>"));
-    end = bpe_token_id(bpe, STR("<|end_of_text|>"));
-    eot = bpe_token_id(bpe, STR("<|eot_id|>"));
-    c->bos = bos == BPE_NONE ? -1 : (int32_t)bos;
-    c->n_eos = 0;
-    if (end != BPE_NONE)
-        c->eos[c->n_eos++] = (int32_t)end;
-    if (eot != BPE_NONE)
-        c->eos[c->n_eos++] = (int32_t)eot;
-    bpe_free(bpe);
-    return OK;
-}
-
 static enum status
 set_config(struct model_config *c, const struct init_run *r, struct err *err)
 {
@@ -173,7 +150,7 @@ set_config(struct model_config *c, const struct init_run *r, struct err *err)
         return err_set(err, USAGE, "--heads %zu is not a multiple of --kv-heads %zu", c->H, c->G);
     c->V = (size_t)r->first + r->added;
     return c->V > MODEL_MAX_V ? err_set(err, DATA, "a vocabulary of %zu tokens: at most %zu", c->V, MODEL_MAX_V)
-                              : set_special(c, o->tokenizer, err);
+                              : special_find(c, o->tokenizer, err);
 }
 
 static enum status
@@ -203,23 +180,6 @@ make_model(struct init_run *r, struct err *err)
 
 /* ---- the folder: built beside, renamed ---- */
 
-/* tokenizer_config.json of a random model; one with a base has what the base has. */
-static enum status
-write_tokenizer_config(const struct init_run *r, const char *dir, struct err *err)
-{
-    const struct model_config *c = r->config;
-    struct buf text = {0};
-    struct bpe *bpe = NULL;
-    enum status st = bpe_load(&bpe, dir, err);
-
-    if (st == OK && (st = config_tokenizer_json(&text, c, bpe_token_text(bpe, (uint32_t)c->bos),
-                         bpe_token_text(bpe, c->n_eos > 0 ? (uint32_t)c->eos[c->n_eos - 1] : BPE_NONE), err)) == OK)
-        st = folder_write(dir, "tokenizer_config.json", text.p, text.n, err);
-    bpe_free(bpe);
-    buf_free(&text);
-    return st;
-}
-
 static uint64_t
 shard_bytes(const struct init_run *r)
 {
@@ -246,7 +206,7 @@ write_folder(const struct init_run *r, const char *dir, struct err *err)
     enum status st = folder_write(dir, "tokenizer.json", r->tokenizer.p, r->tokenizer.n, err);
 
     if (st == OK)
-        st = r->o->base == NULL ? write_tokenizer_config(r, dir, err) : folder_carry_rest(dir, r->o->base, err);
+        st = r->o->base == NULL ? special_write(dir, r->config, err) : folder_carry_rest(dir, r->o->base, err);
     if (st == OK && !folder_has(dir, "generation_config.json") &&
         (st = config_generation_json(&text, r->config, err)) == OK)
         st = folder_write(dir, "generation_config.json", text.p, text.n, err);

@@ -52,6 +52,12 @@ enum status config_generation_json(struct buf *out, const struct model_config *c
 enum status config_tokenizer_json(
     struct buf *out, const struct model_config *c, struct str bos, struct str eos, struct err *err);
 
+/* Where a tokenizer (its file, or the folder it is in) has Llama 3's special tokens, its ids are the configuration's
+ * (special.c). Errors of bpe_load. */
+enum status special_find(struct model_config *c, const char *tokenizer, struct err *err);
+/* Writes DIR/tokenizer_config.json of a model whose tokenizer.json stands there. Errors of bpe_load; NOCREATE, IO. */
+enum status special_write(const char *dir, const struct model_config *c, struct err *err);
+
 /* ---- parameters (params.c, load.c, save.c) ---- */
 
 /* One of them, by the name that Hugging Face files give it. */
