@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The processes that mpirun starts of one program, over MPI (MPI Forum 3.1). Data is moved, flags meet, no more: what is
- * summed is summed by the caller, in an order of its own, since the order of a reduction is the library's affair.
+ * The processes that mpirun starts of one program, over MPI (MPI Forum 3.1). Data is moved and flags meet, no more:
+ * the caller sums what is summed, in an order of its own, since the order of a reduction is the library's affair.
  *
  * MPI is started only where a launcher says that it has started us; a program run by hand pays nothing for it. Calls
  * are cut into pieces since MPI counts in int.
