@@ -98,7 +98,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         float *row = s + i * t->width;
 
         if (r->n_tail > 0)
-            vec_dots(row + t->prompt, q + i * ldq, tail_of(r->tail, d, l, g), c->E, r->n_tail, c->E);
+            vec_dots(row + t->prompt, q + i * ldq, tail_of(r->tail, d, l, g, false), d->half, c->E, r->n_tail, c->E);
         for (size_t p = 0; p < t->width; p++)
             row[p] *= scale;
         softmax(row, r, t);
@@ -108,7 +108,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
         const struct row *r = &rows[t->row + i];
 
         if (r->n_tail > 0)
-            vec_sums(o + i * d->P, s + i * t->width + t->prompt, tail_of(r->tail, d, l, g) + r->tail->cap * c->E, c->E,
+            vec_sums(o + i * d->P, s + i * t->width + t->prompt, tail_of(r->tail, d, l, g, true), d->half, c->E,
                 r->n_tail, c->E);
         memcpy(A + (t->row + i) * ld + h * c->E, o + i * d->P, c->E * sizeof(float));
     }

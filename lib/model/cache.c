@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keys and values: of prompts, which many sequences may share, and of what follows them. 2 L G E floats a position.
+ * Keys and values: of prompts, which many sequences may share, and of what follows them. 2 L G E numbers a position.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +55,13 @@ cache_tokens(const struct cache *a)
     return a->n;
 }
 
+/* Bytes of a position of a tail's head: a key, or a value. */
+static size_t
+position_bytes(const struct decoder *d)
+{
+    return d->config.E * (d->half ? sizeof(bf16) : sizeof(float));
+}
+
 enum status
 tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err *err)
 {
@@ -66,8 +73,8 @@ tail_new(struct tail **out, const struct decoder *d, size_t capacity, struct err
     if (t == NULL)
         return err_memory(err);
     t->cap = capacity;
-    if (size_mul(&count, capacity, 2 * c->L * c->G * c->E))
-        t->kv = malloc(count == 0 ? 1 : count * sizeof(float));
+    if (size_mul(&count, capacity, 2 * c->L * c->G * position_bytes(d)))
+        t->kv = malloc(count == 0 ? 1 : count);
     if (t->kv == NULL) {
         free(t);
         return err_memory(err);
@@ -88,17 +95,17 @@ tail_free(struct tail *t)
 void
 tail_copy(struct tail *to, const struct tail *from, const struct decoder *d)
 {
-    const struct model_config *c = &d->config;
+    size_t each = position_bytes(d);
 
     to->n = from->n;
-    for (size_t i = 0; i < 2 * c->L * c->G; i++)
-        memcpy(to->kv + i * to->cap * c->E, from->kv + i * from->cap * c->E, from->n * c->E * sizeof(float));
+    for (size_t i = 0; i < 2 * d->config.L * d->config.G; i++)
+        memcpy(to->kv + i * to->cap * each, from->kv + i * from->cap * each, from->n * each);
 }
 
-float *
-tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g)
+void *
+tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g, bool values)
 {
-    return t->kv + 2 * (l * d->config.G + g) * t->cap * d->config.E;
+    return t->kv + (2 * (l * d->config.G + g) + values) * t->cap * position_bytes(d);
 }
 
 void

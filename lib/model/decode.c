@@ -7,7 +7,7 @@
  * Prompts of a batch are sorted; of each only what its neighbour does not begin with is computed, layer by layer, and
  * the rest copied; so is what a prompt of an earlier pass began with (prefix.c).
  *
- * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the packed weights, 2 L G E floats a
+ * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the packed weights, 2 L G E numbers a
  * position of a cache, 2 D + 2 H E + 3 F floats a row in flight.
  */
 #include <math.h>
@@ -16,10 +16,9 @@
 
 #include "model/decode.h"
 
-/* Of n rows: x and h (n,D), qkv (n,(H+2G)E), a (n,HE), gu (n,2F), act (n,F); half for products of bfloat16. */
+/* Of n rows: x and h (n,D), qkv (n,(H+2G)E), a (n,HE), gu (n,2F), act (n,F); scratch for the products. */
 struct work {
-    float *x, *h, *qkv, *a, *gu, *act;
-    bf16 *half;
+    float *x, *h, *qkv, *a, *gu, *act, *scratch;
 };
 
 static void
@@ -31,7 +30,7 @@ work_free(struct work *w)
     free(w->a);
     free(w->gu);
     free(w->act);
-    free(w->half);
+    free(w->scratch);
 }
 
 static enum status
@@ -46,8 +45,8 @@ work_new(struct work *w, const struct model_config *c, size_t n, struct err *err
     w->a = calloc(n, q * sizeof(float));
     w->gu = calloc(n, 2 * c->F * sizeof(float));
     w->act = calloc(n, c->F * sizeof(float));
-    w->half = calloc(n, (widest + 1) * sizeof(bf16));
-    if (w->x && w->h && w->qkv && w->a && w->gu && w->act && w->half)
+    w->scratch = calloc(n, (widest + 1) * sizeof(float));
+    if (w->x && w->h && w->qkv && w->a && w->gu && w->act && w->scratch)
         return OK;
     work_free(w);
     return err_memory(err);
@@ -109,6 +108,16 @@ turn_upto(struct decoder *d, const struct row *rows, size_t n, struct err *err)
     return OK;
 }
 
+/* n numbers to place at of what begins at to. */
+static void
+put_numbers(void *to, size_t at, const float *x, size_t n, bool half)
+{
+    if (half)
+        bf16_pack((bf16 *)to + at, x, n);
+    else
+        memcpy((float *)to + at, x, n * sizeof *x);
+}
+
 /* Puts the key and value of row r where attention finds them. */
 static void
 keep(const struct row *r, const float *k, const float *v, const struct decoder *d, size_t l)
@@ -119,10 +128,8 @@ keep(const struct row *r, const float *k, const float *v, const struct decoder *
         const float *key = k + g * c->E, *value = v + g * c->E;
 
         if (r->tail != NULL) {
-            float *to = tail_of(r->tail, d, l, g) + (r->n_tail - 1) * c->E;
-
-            memcpy(to, key, c->E * sizeof(float));
-            memcpy(to + r->tail->cap * c->E, value, c->E * sizeof(float));
+            put_numbers(tail_of(r->tail, d, l, g, false), (r->n_tail - 1) * c->E, key, c->E, d->half);
+            put_numbers(tail_of(r->tail, d, l, g, true), (r->n_tail - 1) * c->E, value, c->E, d->half);
         } else {
             size_t at = (l * c->G + g) * r->cache->cap, p = r->n_cache - 1;
 
@@ -143,7 +150,7 @@ attention(struct work *w, const struct decoder *d, size_t l, const struct row *r
     enum status st;
 
     norm_rows(w->h, w->x, p->attn_norm, n, c->D, c->norm_eps);
-    packed_rows(w->qkv, ld, w->h, &p->qkv, n, w->half);
+    packed_rows(w->qkv, ld, w->h, &p->qkv, n, w->scratch);
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(n *ld * 8))
     for (size_t i = 0; i < n; i++) {
         float *row = w->qkv + i * ld;
@@ -156,7 +163,7 @@ attention(struct work *w, const struct decoder *d, size_t l, const struct row *r
             cache_copy(shares[i].to, shares[i].from, shares[i].n, l, d);
     if ((st = attend(w->a, w->qkv, ld, d, l, rows, n, err)) != OK)
         return st;
-    packed_rows(w->h, c->D, w->a, &p->wo, n, w->half);
+    packed_rows(w->h, c->D, w->a, &p->wo, n, w->scratch);
     for (size_t i = 0; i < n * c->D; i++)
         w->x[i] += w->h[i];
     return OK;
@@ -170,7 +177,7 @@ feed_forward(struct work *w, const struct decoder *d, size_t l, size_t n)
     const struct packed_layer *p = &d->layer[l];
 
     norm_rows(w->h, w->x, p->ffn_norm, n, c->D, c->norm_eps);
-    packed_rows(w->gu, 2 * c->F, w->h, &p->gate_up, n, w->half);
+    packed_rows(w->gu, 2 * c->F, w->h, &p->gate_up, n, w->scratch);
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(n * c->F * 16))
     for (size_t i = 0; i < n; i++) {
         const float *g = w->gu + i * 2 * c->F, *u = g + c->F;
@@ -182,7 +189,7 @@ feed_forward(struct work *w, const struct decoder *d, size_t l, size_t n)
         for (size_t j = 0; j < c->F; j++)
             act[j] = g[j] * u[j] / (1 + act[j]);
     }
-    packed_rows(w->h, c->D, w->act, &p->down, n, w->half);
+    packed_rows(w->h, c->D, w->act, &p->down, n, w->scratch);
     for (size_t i = 0; i < n * c->D; i++)
         w->x[i] += w->h[i];
 }
@@ -208,7 +215,7 @@ decoder_rows(float *logits, struct decoder *d, const struct row *rows, size_t n,
     for (size_t i = 0; i < n_last; i++)
         memcpy(w.h + i * c->D, w.x + last[i] * c->D, c->D * sizeof(float));
     norm_rows(w.h, w.h, d->norm, n_last, c->D, c->norm_eps);
-    packed_rows(logits, c->V, w.h, &d->head, n_last, w.half);
+    packed_rows(logits, c->V, w.h, &d->head, n_last, w.scratch);
 out:
     work_free(&w);
     return st;

@@ -14,10 +14,14 @@ struct cache {
     uint64_t used; /* of a decoder's own: when it was of use last */
 };
 
-/* Keys and values of what follows a prompt: (L, G, 2, cap, E), so that a head reads one block from end to end. */
+/*
+ * Keys and values of what follows a prompt: (L, G, 2, cap, E), so that a head reads one block from end to end. With
+ * weights of bfloat16, whose products round what they are given, they are bfloat16 too: of many sequences they are as
+ * many bytes as the weights.
+ */
 struct tail {
     size_t n, cap;
-    float *kv;
+    unsigned char *kv;
 };
 
 #define VECTOR 16 /* caches are laid out in whole vectors of so many floats */
@@ -37,6 +41,7 @@ struct packed_layer {
 struct decoder {
     struct model_config config;
     size_t P;             /* E, rounded up to whole vectors */
+    bool half;            /* tails are of bfloat16, else of float */
     struct weight embed;  /* (V, D), where it lies */
     unsigned char *block; /* of which the next three have pieces */
     struct packed_layer *layer;
@@ -64,8 +69,8 @@ struct share {
     size_t n;
 };
 
-/* The keys (cap, E) of key/value head g in layer l; behind them lie its values. */
-float *tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g);
+/* The keys (cap, E) of key/value head g in layer l; values: its values. */
+void *tail_of(const struct tail *t, const struct decoder *d, size_t l, size_t g, bool values);
 
 /*
  * Passes rows through the network, filling their caches, and what is shared after them, in the order given. Rows of one

@@ -191,6 +191,7 @@ make(struct decoder **out, const struct model_config *c, const struct params *p,
     if (d == NULL)
         return err_memory(err);
     d->config = *c;
+    d->half = packing == PACK_BF16;
     d->P = (c->E + VECTOR - 1) / VECTOR * VECTOR;
     if ((st = find_tensors(&r, p, err)) == OK)
         st = pack_model(&r);

@@ -86,13 +86,6 @@ void vec_exp(float *y, const float *x, size_t n);
 /* log of the sum of exp(x); -INFINITY if n is 0. NaN anywhere gives NaN. */
 double vec_logsumexp(const float *x, size_t n);
 
-/*
- * For n rows of E floats, ld apart: s[p] = q k_p; and o (E) += the sum of s[p] v_p, in the order of p (dots.c). On the
- * calling thread. A product's bits depend on its row alone.
- */
-void vec_dots(float *s, const float *q, const float *k, size_t ld, size_t n, size_t E);
-void vec_sums(float *o, const float *s, const float *v, size_t ld, size_t n, size_t E);
-
 /* ---- matrix products (mat.c); row-major ---- */
 
 /*
@@ -161,6 +154,16 @@ bool mul16_fast(void);
 /* Whether all products since mul16_new succeeded; else SYSTEM. */
 enum status mul16_status(const struct mul16 *m, struct err *err);
 
+/* ---- one vector and many rows (dots.c) ---- */
+
+/*
+ * For n rows of E numbers, ld apart, of bfloat16 if half, else of float: s[p] = q k_p; and o (E) += the sum of
+ * s[p] v_p, in the order of p. On the calling thread. A product's bits depend on its row alone, and on its numbers, not
+ * on how they are kept.
+ */
+void vec_dots(float *s, const float *q, const void *k, bool half, size_t ld, size_t n, size_t E);
+void vec_sums(float *o, const float *s, const void *v, bool half, size_t ld, size_t n, size_t E);
+
 /* ---- products with a matrix that is used again and again (pack.c, packed.c) ---- */
 
 /*
@@ -187,10 +190,9 @@ void packed_init(struct packed *out, void *memory, enum packing kind, size_t N, 
 bool packed_put(struct packed *out, size_t j, size_t n, struct packed_source W);
 /*
  * Y (M,N), ldy floats from row to row, = X (M,K) W^T. A row's bits do not depend on what shares its batch. scratch has
- * packed_scratch numbers; NULL will do where that is 0.
+ * room for M (K + 1) floats; only PACK_BF16 needs it, else NULL will do.
  */
-size_t packed_scratch(const struct packed *P, size_t M);
-void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch);
+void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, void *scratch);
 /* Whether products with PACK_BF16 are faster than those with PACK_F32, as this was compiled. */
 bool packed_half_fast(void);
 /* How many rows of W (columns of Y) a panel has: what packed_some can leave out. */

@@ -3,18 +3,33 @@
  * Y = X W^T for a W that is used again and again, laid out in panels (pack.c) and kept as float32, as bfloat16 or as
  * eight-bit numbers.
  *
- * PACK_BF16 rounds X to bfloat16, too, and sums pairs in float32 as one instruction of AVX512_BF16 does. PACK_Q8 and
- * PACK_WIDE widen the numbers of W in registers, X stays float32: the latter computes what PACK_F32 does of the same
- * numbers, bit by bit, from half the memory.
+ * PACK_BF16 rounds X to bfloat16, too, and sums pairs in float32 as one instruction of AVX512_BF16 does; without that
+ * instruction it is PACK_WIDE of a rounded X. PACK_Q8 and PACK_WIDE widen the numbers of W in registers, X stays
+ * float32: the latter computes what PACK_F32 does of the same numbers, bit by bit, from half the memory.
  *
  * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block
- * of Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight),
- * eight rows come near the speed of the FMA units.
+ * of Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight).
+ * More rows pass over a panel that the cache holds; meanwhile the next panel is fetched, so that memory and the FMA
+ * units work at the same time.
  */
 #include "num/panel.h"
 
+#define LINE 64 /* bytes of a cache line */
+
 typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
 typedef int8_t bvec __attribute__((vector_size(VL)));
+
+/* What to fetch of the next panel with each k. */
+struct ahead {
+    const unsigned char *p;
+    size_t step; /* bytes */
+};
+
+INLINE void
+fetch(struct ahead next, size_t k)
+{
+    __builtin_prefetch(next.p + k * next.step, 0, 2);
+}
 
 /* ---- blocks: m (a constant) rows times one panel, of whose columns n count ---- */
 
@@ -26,13 +41,14 @@ store(float *Y, vec acc[RM][RV], size_t m, size_t n, size_t ldy)
 }
 
 INLINE void
-block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t n, size_t K)
+block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t n, size_t K, struct ahead next)
 {
     vec acc[RM][RV] = {{{0}}};
 
     for (size_t k = 0; k < K; k++) {
         vec w[RV];
 
+        fetch(next, k);
         for (size_t j = 0; j < RV; j++)
             w[j] = vec_load(p + k * PANEL + j * VL);
         for (size_t i = 0; i < m; i++)
@@ -42,9 +58,10 @@ block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t
     store(Y, acc, m, n, ldy);
 }
 
+#ifdef __AVX512BF16__
 /* X in bfloat16, rows of whole pairs. */
 INLINE void
-block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t n, size_t K)
+block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t n, size_t K, struct ahead next)
 {
     vec acc[RM][RV] = {{{0}}};
     size_t ldx = round_up(K, 2);
@@ -52,6 +69,7 @@ block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t 
     for (size_t k = 0; k < K; k += 2) {
         uvec w[RV];
 
+        fetch(next, k);
         for (size_t j = 0; j < RV; j++)
             memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
         for (size_t i = 0; i < m; i++) {
@@ -64,6 +82,7 @@ block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t 
     }
     store(Y, acc, m, n, ldy);
 }
+#endif
 
 /* acc[i][j] += x[i] w[j] of one k, x ldx apart. */
 INLINE void
@@ -79,13 +98,14 @@ add_products(vec acc[RM][RV], const float *x, size_t ldx, const uvec bits[RV], s
 
 /* bfloat16 widened: a pair's first number is the lower half of its word. */
 INLINE void
-block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t n, size_t K)
+block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t n, size_t K, struct ahead next)
 {
     vec acc[RM][RV] = {{{0}}};
 
     for (size_t k = 0; k < K; k += 2) {
         uvec w[RV], part[RV];
 
+        fetch(next, k);
         for (size_t j = 0; j < RV; j++) {
             memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
             part[j] = w[j] << 16;
@@ -103,9 +123,11 @@ block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t
 INLINE vec
 widen(const unsigned char *q)
 {
-#ifdef __AVX512F__
-    /* gcc 12 would take the next lines number by number. */
+    /* gcc 12 would take the last lines number by number. */
+#if defined __AVX512F__
     return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
+#elif defined __AVX2__
+    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)q)));
 #else
     bvec b;
 
@@ -115,7 +137,7 @@ widen(const unsigned char *q)
 }
 
 INLINE void
-block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m, size_t n, size_t K)
+block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m, size_t n, size_t K, struct ahead next)
 {
     vec acc[RM][RV] = {{{0}}};
 
@@ -127,6 +149,7 @@ block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m,
         for (size_t g = 0; g < end; g++) {
             vec w[RV];
 
+            fetch(next, k + g);
             for (size_t j = 0; j < RV; j++)
                 w[j] = widen(q + g * PANEL + j * VL);
             for (size_t i = 0; i < m; i++)
@@ -147,67 +170,103 @@ block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m,
 
 /* ---- rows ---- */
 
-/* One panel with the rows from .. to - 1, by one of the blocks above: x, ldx and p as that takes them. */
-#define ROWS(block, x, ldx, p) \
+/* Rows of X that meet one panel, and what their blocks fetch. */
+struct part {
+    size_t from, to;  /* rows */
+    size_t n;         /* columns of Y */
+    size_t passes;    /* over the panel: blocks */
+    const void *next; /* the panel to fetch, NULL: none */
+    size_t bytes;     /* of a panel */
+};
+
+/* What pass number i fetches. Where each has more than a line a k, memory is the limit, and its own stream comes first. */
+static struct ahead
+ahead_of(const struct part *t, size_t i, const unsigned char *here, size_t K)
+{
+    size_t share = t->bytes / t->passes;
+
+    if (t->next == NULL || share / K > LINE)
+        return (struct ahead){here, 0};
+    return (struct ahead){(const unsigned char *)t->next + i * share, share / K};
+}
+
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define CASE(m, most, block, x, ldx, p) \
+    case m: \
+        block(Y + at * ldy, ldy, (x) + at * (ldx), p, LEAST(m, most), t->n, K, ahead_of(t, i, (const void *)(p), K)); \
+        break
+
+/* One panel with the rows of t, by one of the blocks above (x, ldx and p as that takes them), most rows at a time. */
+#define ROWS(block, most, x, ldx, p) \
     do { \
-        for (; from + RM <= to; from += RM) \
-            block(Y + from * ldy, ldy, (x) + from * (ldx), p, RM, n, K); \
-        for (; from + 2 <= to; from += 2) \
-            block(Y + from * ldy, ldy, (x) + from * (ldx), p, 2, n, K); \
-        for (; from < to; from++) \
-            block(Y + from * ldy, ldy, (x) + from * (ldx), p, 1, n, K); \
+        size_t at = t->from; \
+        for (size_t i = 0; i < t->passes; i++) { \
+            size_t m = (t->to - at + t->passes - i - 1) / (t->passes - i); \
+            switch (m) { \
+                CASE(1, most, block, x, ldx, p); \
+                CASE(2, most, block, x, ldx, p); \
+                CASE(3, most, block, x, ldx, p); \
+                CASE(4, most, block, x, ldx, p); \
+                CASE(5, most, block, x, ldx, p); \
+                CASE(6, most, block, x, ldx, p); \
+            } \
+            at += m; \
+        } \
     } while (0)
 
 static void
-rows_f32(float *Y, size_t ldy, const float *X, const float *p, size_t from, size_t to, size_t n, size_t K)
+rows_f32(float *Y, size_t ldy, const float *X, const float *p, size_t K, const struct part *t)
 {
-    ROWS(block_f32, X, K, p);
+    ROWS(block_f32, RM, X, K, p);
 }
 
 static void
-rows_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t from, size_t to, size_t n, size_t K)
+rows_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t K, const struct part *t)
 {
-    ROWS(block_bf16, X, round_up(K, 2), p);
+    ROWS(block_wide, RM, X, K, p);
 }
 
 static void
-rows_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t from, size_t to, size_t n, size_t K)
+rows_bf16(float *Y, size_t ldy, const void *X, const bf16 *p, size_t K, const struct part *t)
 {
-    ROWS(block_wide, X, K, p);
+#ifdef __AVX512BF16__
+    ROWS(block_bf16, RM, (const bf16 *)X, round_up(K, 2), p);
+#else
+    rows_wide(Y, ldy, X, p, K, t);
+#endif
 }
 
 /* Of an eight-bit block twice as much is in registers. */
 static void
-rows_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t from, size_t to, size_t n, size_t K)
+rows_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t K, const struct part *t)
 {
-    for (; from + RM / 2 <= to; from += RM / 2)
-        block_q8(Y + from * ldy, ldy, X + from * K, p, RM / 2, n, K);
-    for (; from < to; from++)
-        block_q8(Y + from * ldy, ldy, X + from * K, p, 1, n, K);
+    ROWS(block_q8, RM / 2, X, K, p);
 }
 
-size_t
-packed_scratch(const struct packed *P, size_t M)
-{
-    return P->kind == PACK_BF16 ? M * round_up(P->K, 2) : 0;
-}
-
-/* X as rows of whole pairs. */
+/* X rounded to bfloat16, as rows_bf16 takes it. */
 static void
-round_rows(bf16 *half, const float *X, size_t M, size_t K)
+round_rows(void *out, const float *X, size_t M, size_t K)
 {
 #pragma omp parallel for schedule(static) num_threads(num_threads_for(M *K))
     for (size_t i = 0; i < M; i++) {
-        bf16_pack(half + i * round_up(K, 2), X + i * K, K);
+#ifdef __AVX512BF16__
+        bf16 *half = (bf16 *)out + i * round_up(K, 2);
+
+        bf16_pack(half, X + i * K, K);
         if (K % 2 > 0)
-            half[(i + 1) * round_up(K, 2) - 1] = 0;
+            half[K] = 0;
+#else
+        for (size_t k = i * K; k < (i + 1) * K; k++)
+            ((float *)out)[k] = bf16_widen(bf16_round(X[k]));
+#endif
     }
 }
 
 void
-packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, bf16 *scratch)
+packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, void *scratch)
 {
     size_t N = P->N, K = P->K, panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
+    size_t most = P->kind == PACK_Q8 ? RM / 2 : RM;
 
     if (P->kind == PACK_BF16)
         round_rows(scratch, X, M, K);
@@ -217,14 +276,16 @@ packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t
             size_t from = b * ROW_BLOCK, to = M - from < ROW_BLOCK ? M : from + ROW_BLOCK;
             size_t j = q * PANEL, n = N - j < PANEL ? N - j : PANEL;
             const void *p = P->p + q * P->stride;
+            struct part t = {from, to, n, (to - from + most - 1) / most,
+                q + 1 < panels ? P->p + (q + 1) * P->stride : NULL, P->stride};
 
             if (P->kind == PACK_BF16)
-                rows_bf16(Y + j, ldy, scratch, p, from, to, n, K);
+                rows_bf16(Y + j, ldy, scratch, p, K, &t);
             else if (P->kind == PACK_Q8)
-                rows_q8(Y + j, ldy, X, p, from, to, n, K);
+                rows_q8(Y + j, ldy, X, p, K, &t);
             else if (P->kind == PACK_WIDE)
-                rows_wide(Y + j, ldy, X, p, from, to, n, K);
+                rows_wide(Y + j, ldy, X, p, K, &t);
             else
-                rows_f32(Y + j, ldy, X, p, from, to, n, K);
+                rows_f32(Y + j, ldy, X, p, K, &t);
         }
 }

@@ -36,25 +36,26 @@ put_odd(struct packed *P, void *memory, enum packing kind, struct packed_source 
     return packed_put(P, 0, j, W) && finite;
 }
 
-/* Whether packed_some gives the bits of Y (M, ldy), panel by panel and for the rows in backward order. half: X,
- * rounded. */
+/* Whether packed_some gives the bits of Y (M, ldy), panel by panel and for the rows in backward order. */
 static bool
-same_in_panels(const float *Y, size_t ldy, const float *X, const bf16 *half, const struct packed *P, size_t M)
+same_in_panels(const float *Y, size_t ldy, const float *X, const struct packed *P, size_t M)
 {
-    size_t panel = packed_panel(), panels = (P->N + panel - 1) / panel;
+    size_t panel = packed_panel(), panels = (P->N + panel - 1) / panel, pairs = (P->K + 1) / 2 * 2;
+    bf16 *half = calloc(M, pairs * sizeof *half);
     float *tile = malloc(M * panels * panel * sizeof *tile), **y = malloc(M * sizeof *y);
     const void **x = malloc(M * sizeof *x);
     bool same = true;
 
     for (size_t i = 0; i < M; i++) {
         y[i] = tile + (M - 1 - i) * panels * panel;
-        x[i] =
-            P->kind == PACK_BF16 ? (const void *)(half + (M - 1 - i) * ((P->K + 1) / 2 * 2)) : X + (M - 1 - i) * P->K;
+        x[i] = P->kind == PACK_BF16 ? (const void *)(half + (M - 1 - i) * pairs) : X + (M - 1 - i) * P->K;
+        bf16_pack(half + i * pairs, X + i * P->K, P->K);
     }
     for (size_t q = 0; q < panels; q++)
         packed_some(y, x, P, M, q, q + 1);
     for (size_t i = 0; i < M; i++)
         same = same && memcmp(tile + i * panels * panel, Y + i * ldy, P->N * sizeof *Y) == 0;
+    free(half);
     free(tile);
     free(y);
     free(x);
@@ -68,7 +69,8 @@ check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
     static const char *const name[] = {"float32", "bfloat16", "eight bits", "widened"};
     float *X = random_floats(r, M * K), *W = random_floats(r, N * K), *y = random_floats(r, N);
     float *Y1 = random_floats(r, M * (N + 3)), *Y4 = random_floats(r, M * (N + 3)), *Y = random_floats(r, M * N);
-    bf16 *scratch = malloc((M * (K + 1) + 1) * sizeof *scratch), *h = NULL;
+    float *scratch = malloc((M * (K + 1) + 1) * sizeof *scratch);
+    bf16 *h = NULL;
     bool alone = true, same = true, finite;
     struct packed P;
     size_t bytes;
@@ -89,8 +91,8 @@ check_packed(struct rng *r, enum packing kind, size_t M, size_t N, size_t K)
         quantise(W, N, K);
     num_init(1);
     packed_rows(Y1, N + 3, X, &P, M, scratch);
-    CHECK(kind > PACK_BF16 || same_in_panels(Y1, N + 3, X, scratch, &P, M),
-        "packed %s %zux%zux%zu: panels by themselves", name[kind], M, N, K);
+    CHECK(kind > PACK_BF16 || same_in_panels(Y1, N + 3, X, &P, M), "packed %s %zux%zux%zu: panels by themselves",
+        name[kind], M, N, K);
     for (size_t i = 0; i < M; i++) {
         packed_rows(y, N, X + i * K, &P, 1, scratch);
         alone = alone && memcmp(y, Y1 + i * (N + 3), N * sizeof *y) == 0;
@@ -127,7 +129,7 @@ static void
 test_packed(void)
 {
     static const size_t size[][3] = {
-        {1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {130, 257, 19}, {1, 2000, 129}, {7, 1500, 66}, {9, 70, 1301}};
+        {1, 1, 1}, {2, 40, 70}, {3, 5, 7}, {17, 33, 65}, {130, 257, 19}, {1, 2000, 129}, {7, 1500, 66}, {9, 70, 1301}};
     struct rng r = rng_seed(7, 3);
     size_t bytes;
 
@@ -148,20 +150,20 @@ check_dots(struct rng *r, size_t n, size_t E)
     bool same = true;
 
     memcpy(was, o, E * sizeof *o);
-    vec_dots(s, q, k, ld, n, E);
+    vec_dots(s, q, k, false, ld, n, E);
     for (size_t p = 0; p < n; p++) {
         double sum = 0;
 
         for (size_t e = 0; e < E; e++)
             sum += (double)q[e] * (double)k[p * ld + e];
         far = fmaxf(far, fabsf((float)sum - s[p]));
-        vec_dots(&alone, q, k + p * ld, ld, 1, E);
+        vec_dots(&alone, q, k + p * ld, false, ld, 1, E);
         same = same && memcmp(&alone, s + p, sizeof alone) == 0;
     }
     CHECK(far <= 1e-5F * (float)E && same, "vec_dots %zux%zu: the products, each as it is alone (%.1e)", n, E,
         (double)far);
     far = 0;
-    vec_sums(o, s, k, ld, n, E);
+    vec_sums(o, s, k, false, ld, n, E);
     for (size_t e = 0; e < E; e++) {
         double sum = (double)was[e];
 
@@ -170,7 +172,7 @@ check_dots(struct rng *r, size_t n, size_t E)
         far = fmaxf(far, fabsf((float)sum - o[e]) / (1 + fabsf((float)sum)));
     }
     for (size_t p = 0; p < n; p++)
-        vec_sums(was, s + p, k + p * ld, ld, 1, E);
+        vec_sums(was, s + p, k + p * ld, false, ld, 1, E);
     same = memcmp(was, o, E * sizeof *o) == 0;
     CHECK(far <= 1e-4F && same, "vec_sums %zux%zu: the sums, one row after the other (%.1e)", n, E, (double)far);
     free(q);
@@ -180,6 +182,30 @@ check_dots(struct rng *r, size_t n, size_t E)
     free(was);
 }
 
+/* Rows of bfloat16 give what float32 gives of the same numbers. */
+static void
+check_half_dots(struct rng *r, size_t n, size_t E)
+{
+    float *q = random_floats(r, E), *k = random_floats(r, n * E), *s = random_floats(r, n), *o = random_floats(r, E);
+    float *t = malloc(n * sizeof *t), *p = malloc(E * sizeof *p);
+    bf16 *half = half_floats(k, n * E);
+
+    memcpy(p, o, E * sizeof *p);
+    vec_dots(s, q, k, false, E, n, E);
+    vec_dots(t, q, half, true, E, n, E);
+    vec_sums(o, s, k, false, E, n, E);
+    vec_sums(p, s, half, true, E, n, E);
+    CHECK(memcmp(s, t, n * sizeof *s) == 0 && memcmp(o, p, E * sizeof *o) == 0,
+        "vec_dots and vec_sums %zux%zu: the same of bfloat16", n, E);
+    free(q);
+    free(k);
+    free(s);
+    free(o);
+    free(t);
+    free(p);
+    free(half);
+}
+
 static void
 test_dots(void)
 {
@@ -187,8 +213,10 @@ test_dots(void)
     struct rng r = rng_seed(8, 1);
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        for (size_t j = 0; j < sizeof widths / sizeof *widths; j++)
+        for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
             check_dots(&r, rows[i], widths[j]);
+            check_half_dots(&r, rows[i], widths[j]);
+        }
 }
 
 int
