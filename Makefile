@@ -245,12 +245,14 @@ bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where
 	    BUILD=$(abspath $(BUILD)) tests/bench/$$b "$$@"; \
 	done
 
-## how often `make soak` kills training, and the seed of the moments
+## how often `make soak` kills each of its trainings, and the seed of the moments
 SOAK ?= 50 1
 
 .PHONY: soak
-soak: all ## training killed with -9 at 50 random moments and resumed: the same bytes? some two minutes
+soak: all ## training killed with -9 at 50 random moments and resumed: the same bytes? in float32, in bfloat16, by processes
 	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK)
+	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK) 1 --precision bf16 --moments bf16 --checkpointing
+	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK) 3
 
 .PHONY: clean
 clean: ## delete everything that was made

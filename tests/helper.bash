@@ -5,13 +5,11 @@ bats_require_minimum_version 1.5.0
 export LC_ALL=C
 unset OPENBLAS_CORETYPE MAKEFLAGS MFLAGS MAKELEVEL # a make within a test is one of its own
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-5000} # see Makefile
-# What mpirun wants to be told: of root, of fewer processors than processes, and of containers that forbid to read another
-# process's memory.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 export ROOT BUILD=${BUILD:-$ROOT/build}
 export PATH="$BUILD/bin:$PATH"
+# shellcheck source=tests/mpi.bash
+. "$ROOT/tests/mpi.bash"
 
 # Every test runs in a fresh folder of its own.
 setup() {

@@ -37,7 +37,10 @@ INLINE void
 store(float *Y, vec acc[RM][RV], size_t m, size_t n, size_t ldy)
 {
     for (size_t i = 0; i < m; i++)
-        memcpy(Y + i * ldy, acc[i], n * sizeof(float));
+        if (n == PANEL)
+            memcpy(Y + i * ldy, acc[i], sizeof acc[i]);
+        else
+            memcpy(Y + i * ldy, acc[i], n * sizeof(float));
 }
 
 INLINE void
