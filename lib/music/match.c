@@ -9,8 +9,8 @@
  * So a ranking is a row of groups, each the tracks that agree with one candidate in one subset, and ends with the group
  * that fills it. The groups whose first modality is m come from one scan of the list of the candidate's code of m,
  * which is made when the first of them is due: most queries never look beyond the lists of the first two modalities.
- * Tracks that agree in m alone are too many to be kept; they are found again where it comes to them. Only where fewer
- * tracks than asked for agree in anything, all others are hashed to fill the ranking.
+ * Tracks that agree in m alone are many, and a bit each is kept of them. Only where fewer tracks than asked for agree
+ * in anything, all others are hashed to fill the ranking.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,8 @@
 #include "music/matcher.h"
 
 #define CHUNK 256
-#define STEP 8 /* of a chunk, among which few agree */
+#define WORD 64 /* tracks of which one number holds a bit each */
+#define STEP 8  /* tracks of a word among which few agree in more */
 
 /* Ranks the subsets by their sum, the playlist token (bit 0) first on a tie. */
 static void
@@ -77,6 +78,7 @@ matcher_free(struct matcher *m)
     free(m->mark);
     free(m->best);
     free(m->pair);
+    free(m->alone);
     free(m);
 }
 
@@ -123,50 +125,95 @@ keep_pair(struct matcher *m, uint32_t pos, uint32_t agree, struct err *err)
     return OK;
 }
 
-/* Keeps those of n tracks of the list of mod that agree in more, but in no earlier modality: they are in its list. */
+/* Room for a bit more for each of n tracks. */
 static enum status
-keep_pairs(struct matcher *m, const uint16_t *agree, const uint32_t *pos, size_t n, int mod, struct err *err)
+grow_alone(struct matcher *m, size_t n, struct err *err)
 {
-    uint32_t here = 1U << mod;
+    size_t words = m->n_alone + n / WORD + 1;
+    void *p;
 
-    for (size_t i = 0; i < n; i += STEP) {
-        unsigned any = 0;
-
-        for (size_t j = i; j < i + STEP; j++)
-            any |= agree[j];
-        for (size_t j = i; j < i + STEP && any != 0; j++)
-            if (agree[j] != 0 && (agree[j] & (here - 1)) == 0 && keep_pair(m, pos[j], agree[j] | here, err) != OK)
-                return SYSTEM;
-    }
+    if (words <= m->cap_alone)
+        return OK;
+    if ((p = realloc(m->alone, 2 * words * sizeof(*m->alone))) == NULL)
+        return err_memory(err);
+    m->alone = p;
+    m->cap_alone = 2 * words;
     return OK;
 }
 
 /*
- * Goes through the list of the candidate's code of mod. Tracks that agree in mod alone are offered, if base; else the
- * others become pairs.
+ * Of n (≤ WORD) tracks of the list of mod: bits of those that agree in nothing else; those that do, but in no earlier
+ * modality, become pairs (they are in its list).
  */
 static enum status
-scan(struct matcher *m, const struct codes *codes, int mod, bool base, struct err *err)
+keep(uint64_t *alone, struct matcher *m, const uint16_t *agree, const uint32_t *pos, size_t n, int mod, struct err *err)
 {
+    uint32_t here = 1U << mod;
+
+    *alone = 0;
+    for (size_t i = 0; i < n; i += STEP) {
+        size_t end = n - i < STEP ? n : i + STEP;
+        uint64_t some[STEP * sizeof(*agree) / sizeof(uint64_t)];
+
+        memcpy(some, agree + i, sizeof(some));
+        if ((some[0] | some[1]) == 0) {
+            *alone |= (UINT64_MAX >> (WORD - (end - i))) << i;
+            continue;
+        }
+        for (size_t j = i; j < end; j++) {
+            *alone |= (uint64_t)(agree[j] == 0) << j;
+            if (agree[j] != 0 && (agree[j] & (here - 1)) == 0 && keep_pair(m, pos[j], agree[j] | here, err) != OK)
+                return SYSTEM;
+        }
+    }
+    return OK;
+}
+
+/* Goes through the list of the candidate's code of mod. */
+static enum status
+scan(struct span *span, struct matcher *m, const struct codes *codes, int mod, struct err *err)
+{
+    size_t to, at = match_range(&to, m, mod, codes->code[mod]);
     uint16_t agree[CHUNK];
     uint32_t pos[CHUNK];
-    size_t to, at = match_range(&to, m, mod, codes->code[mod]);
 
+    if (grow_alone(m, to - at, err) != OK)
+        return SYSTEM;
+    *span = (struct span){.known = true, .from = m->n_pairs, .alone = m->n_alone};
     for (; at < to; at += CHUNK) {
-        size_t n = to - at < CHUNK ? to - at : CHUNK, alone = 0;
+        size_t n = to - at < CHUNK ? to - at : CHUNK;
 
         match_agree(agree, pos, m, mod, at, n, codes);
         memset(agree + n, 0, (CHUNK - n) * sizeof(*agree));
-        if (!base && keep_pairs(m, agree, pos, n, mod, err) != OK)
-            return SYSTEM;
-        for (size_t i = 0; i < n && base; i++) {
-            pos[alone] = pos[i];
-            alone += agree[i] == 0;
-        }
-        if (base)
-            match_offer(m, pos, alone, 0);
+        for (size_t i = 0; i < n; i += WORD)
+            if (keep(&m->alone[m->n_alone++], m, agree + i, pos + i, n - i < WORD ? n - i : WORD, mod, err) != OK)
+                return SYSTEM;
     }
+    span->to = m->n_pairs;
+    for (size_t i = span->from; i < span->to; i++)
+        span->subsets |= 1U << m->pair[i].agree;
     return OK;
+}
+
+/* Those that agree in mod alone. */
+static void
+offer_alone(struct matcher *m, const struct span *span, const struct codes *codes, int mod)
+{
+    const uint32_t *list = m->list[mod].pos;
+    size_t to, at = match_range(&to, m, mod, codes->code[mod]), n = 0;
+    uint32_t pos[CHUNK];
+
+    for (size_t i = span->alone; at < to; i++, at += WORD) {
+        for (uint64_t bits = m->alone[i]; bits != 0; bits &= bits - 1) {
+            size_t of = at + (size_t)__builtin_ctzll(bits);
+
+            pos[n++] = list == NULL ? (uint32_t)of : list[of];
+        }
+        if (n > CHUNK - WORD || to - at <= WORD) {
+            match_offer(m, pos, n, 0);
+            n = 0;
+        }
+    }
 }
 
 /* Those of the pairs that agree in just this subset. */
@@ -176,7 +223,7 @@ offer_pairs(struct matcher *m, const struct span *span, unsigned subset)
     uint32_t pos[CHUNK];
     size_t n = 0;
 
-    for (size_t i = span->from; i < span->to; i++) {
+    for (size_t i = span->from; i < span->to && (span->subsets >> subset & 1U) != 0; i++) {
         if (m->pair[i].agree == subset)
             pos[n++] = m->pair[i].pos;
         if (n == CHUNK || i + 1 == span->to) {
@@ -196,16 +243,12 @@ group(struct matcher *m, const struct codes *codes, struct span *spans, unsigned
     for (int i = 0; i < MODALITIES; i++)
         if ((subset >> i & 1U) != 0 && codes->code[i] == CODE_NONE)
             return OK;
+    if (!span->known && scan(span, m, codes, mod, err) != OK)
+        return SYSTEM;
     if (subset == 1U << mod)
-        return scan(m, codes, mod, true, err);
-    if (!span->known) {
-        span->known = true;
-        span->from = m->n_pairs;
-        if (scan(m, codes, mod, false, err) != OK)
-            return SYSTEM;
-        span->to = m->n_pairs;
-    }
-    offer_pairs(m, span, subset);
+        offer_alone(m, span, codes, mod);
+    else
+        offer_pairs(m, span, subset);
     return OK;
 }
 

@@ -26,7 +26,7 @@ begin_ranking(struct matcher *m, size_t top, struct err *err)
 {
     struct entry *p;
 
-    m->found = m->heap = m->room = m->n_pairs = 0;
+    m->found = m->heap = m->room = m->n_pairs = m->n_alone = 0;
     if (top > m->cap) {
         if ((p = realloc(m->best, top * sizeof(*p))) == NULL)
             return err_memory(err);
@@ -66,12 +66,6 @@ sooner(const struct entry *x, const struct entry *y)
     return x->hash != y->hash ? x->hash < y->hash : x->track < y->track;
 }
 
-static int
-compare(const void *a, const void *b)
-{
-    return sooner(a, b) ? -1 : sooner(b, a);
-}
-
 void
 match_group(struct matcher *m, size_t top)
 {
@@ -79,26 +73,34 @@ match_group(struct matcher *m, size_t top)
     m->room = top - m->found;
 }
 
-/* Into the heap, whose first entry is the last in order. */
+/* Into a heap of n entries, whose first is the last in order, x in the place of the first. */
+static void
+replace(struct entry *e, size_t n, struct entry x)
+{
+    size_t at = 0;
+
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        child += child + 1 < n && sooner(&e[child], &e[child + 1]);
+        if (!sooner(&x, &e[child]))
+            break;
+        e[at] = e[child];
+    }
+    e[at] = x;
+}
+
 static void
 push(struct matcher *m, struct entry x)
 {
     struct entry *e = m->best + m->found;
-    size_t at = 0;
+    size_t at = m->heap;
 
-    if (m->heap < m->room) {
-        for (at = m->heap++; at > 0 && sooner(&e[(at - 1) / 2], &x); at = (at - 1) / 2)
-            e[at] = e[(at - 1) / 2];
-    } else {
-        if (!sooner(&x, &e[0]))
-            return;
-        for (size_t child; (child = 2 * at + 1) < m->heap; at = child) {
-            child += child + 1 < m->heap && sooner(&e[child], &e[child + 1]);
-            if (!sooner(&x, &e[child]))
-                break;
-            e[at] = e[child];
-        }
+    if (m->heap == m->room) {
+        if (sooner(&x, &e[0]))
+            replace(e, m->heap, x);
+        return;
     }
+    for (m->heap++; at > 0 && sooner(&e[(at - 1) / 2], &x); at = (at - 1) / 2)
+        e[at] = e[(at - 1) / 2];
     e[at] = x;
 }
 
@@ -165,8 +167,12 @@ match_settle(struct matcher *m)
     struct entry *e = m->best + m->found;
     size_t n = m->heap;
 
-    if (n > 1)
-        qsort(e, n, sizeof(*e), compare);
+    for (size_t left = n; left-- > 1;) { /* the heap into its order, the last first */
+        struct entry last = e[0];
+
+        replace(e, left, e[left]);
+        e[left] = last;
+    }
     for (size_t i = 0; i < n; i++)
         m->mark[e[i].pos] = m->now;
     m->found += n;

@@ -39,10 +39,11 @@ struct pair {
     uint32_t pos, agree;
 };
 
-/* The pairs of one candidate and list, once they are known. */
+/* What one candidate and list have come to, once it is known: pairs, and words of bits for those that agree alone. */
 struct span {
     bool known;
-    size_t from, to;
+    uint32_t subsets; /* bits of those that the pairs agree in */
+    size_t from, to, alone;
 };
 
 struct matcher {
@@ -63,6 +64,8 @@ struct matcher {
     size_t found, room, heap; /* entries ranked; those that the heap may have; and has */
     struct pair *pair;
     size_t n_pairs, cap_pairs;
+    uint64_t *alone;
+    size_t n_alone, cap_alone;
 };
 
 /* ---- the lists (matchlists.c) ---- */

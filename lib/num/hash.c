@@ -74,7 +74,7 @@ hash64(uint64_t seed, const void *bytes, size_t n)
     return h ^ h >> 32;
 }
 
-/* Of each lane's string n bytes from at, as an integer. */
+/* Of each lane's string n (≤ 8) bytes from at, as an integer. */
 static inline void
 load_lanes(uint64_t w[LANES], const char *const *p, size_t at, size_t n)
 {
@@ -84,10 +84,28 @@ load_lanes(uint64_t w[LANES], const char *const *p, size_t at, size_t n)
     }
 }
 
+/* Steps of the specification over the n (< 8) bytes of w, of which each lane's string ends. */
+static inline void
+mix_tail(uint64_t h[LANES], uint64_t w[LANES], size_t n)
+{
+    if (n >= 4) {
+        for (size_t i = 0; i < LANES; i++) {
+            h[i] = rotl(h[i] ^ (w[i] & UINT32_MAX) * P1, 23) * P2 + P3;
+            w[i] >>= 32;
+        }
+        n -= 4;
+    }
+    for (; n > 0; n--)
+        for (size_t i = 0; i < LANES; i++) {
+            h[i] = rotl(h[i] ^ (w[i] & 0xff) * P5, 11) * P1;
+            w[i] >>= 8;
+        }
+}
+
 void
 hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n)
 {
-    uint64_t h[LANES], w[LANES];
+    uint64_t h[LANES], w[LANES] = {0};
     size_t at = 0;
 
     for (size_t i = 0; i < LANES && n >= 32; i++)
@@ -101,17 +119,14 @@ hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n)
         for (size_t i = 0; i < LANES; i++)
             h[i] = rotl(h[i] ^ xxh_round(0, w[i]), 27) * P1 + P4;
     }
-    if (n - at >= 4) {
-        load_lanes(w, p, at, 4);
+    if (at > 0 && at < n) { /* eight bytes are one load where their number is known */
+        load_lanes(w, p, n - 8, 8);
         for (size_t i = 0; i < LANES; i++)
-            h[i] = rotl(h[i] ^ w[i] * P1, 23) * P2 + P3;
-        at += 4;
+            w[i] >>= 8 * (at + 8 - n);
+    } else if (at < n) {
+        load_lanes(w, p, 0, n);
     }
-    for (; at < n; at++) {
-        load_lanes(w, p, at, 1);
-        for (size_t i = 0; i < LANES; i++)
-            h[i] = rotl(h[i] ^ w[i] * P5, 11) * P1;
-    }
+    mix_tail(h, w, n - at);
     for (size_t i = 0; i < LANES; i++) {
         h[i] = (h[i] ^ h[i] >> 33) * P2;
         h[i] = (h[i] ^ h[i] >> 29) * P3;
