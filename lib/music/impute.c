@@ -160,12 +160,57 @@ clear_stage(struct imputer *im)
     im->code = NULL;
 }
 
+/* How much less than 1 the cosine of two centroids of modality m is in the mean, a number of them. */
+static enum status
+telling(double *out, const struct codebooks *books, int m, struct err *err)
+{
+    size_t dim = books->dim[m], k = books->k[m];
+    double *sum = calloc(dim + 1, sizeof(*sum)), length2 = 0;
+    float *v = calloc(dim + 1, sizeof(*v));
+
+    *out = 0;
+    if (sum != NULL && v != NULL) {
+        for (size_t c = 0; c < k; c++) {
+            memcpy(v, books->v[m] + c * dim, dim * sizeof(*v));
+            (void)vec_unit(v, dim);
+            for (size_t j = 0; j < dim; j++)
+                sum[j] += (double)v[j] / (double)k;
+        }
+        for (size_t j = 0; j < dim; j++)
+            length2 += sum[j] * sum[j];
+        *out = dim > 0 ? (1 - length2) / (double)dim : 0;
+    }
+    free(sum);
+    free(v);
+    return sum != NULL && v != NULL ? OK : err_memory(err);
+}
+
+/* What makes most of the difference for the fewest products comes first. */
+static enum status
+order_modalities(struct imputer *im, struct err *err)
+{
+    double tells[MODALITIES];
+
+    for (int m = 0; m < MODALITIES; m++) {
+        int at = m;
+
+        if (telling(&tells[m], im->books, m, err) != OK)
+            return err->status;
+        for (; at > 0 && tells[im->order[at - 1]] < tells[m]; at--)
+            im->order[at] = im->order[at - 1];
+        im->order[at] = m;
+    }
+    return OK;
+}
+
 static enum status
 prepare(struct imputer *im, struct err *err)
 {
+    if (order_modalities(im, err) != OK)
+        return err->status;
     for (int m = 0; m < MODALITIES; m++) {
         im->at[m] = im->dim;
-        im->dim += im->books->dim[m];
+        im->dim += up(im->books->dim[m], 2); /* products of bfloat16 go by pairs */
         if ((im->stage[m] = calloc(STAGE, im->books->dim[m] * sizeof(float) + 1)) == NULL)
             return err_memory(err);
         if (im->books->k[m] > 0 &&

@@ -16,7 +16,8 @@ struct imputer {
     const struct codebooks *books;
     struct assigner *assigner[MODALITIES]; /* NULL where there is no codebook; until all are loaded */
     enum packing kind;
-    size_t dim, at[MODALITIES]; /* of the vectors of a track behind each other; where each begins */
+    size_t dim, at[MODALITIES]; /* of the vectors of a track behind each other, each even; where each begins */
+    int order[MODALITIES];      /* in which they are compared: those first that tell most tracks apart */
     size_t panel, panel_bytes;  /* tracks of a panel */
     uint32_t n, cap;
     struct trained *track;  /* (n) */
@@ -33,6 +34,7 @@ struct imputer {
 
 /*
  * The vectors of a record behind each other, each of length 1 or zeros, into out (dim numbers); the row of X[m] is i.
+ * What fills an odd one up is left as it was.
  */
 void imputer_join(float *out, const struct imputer *im, const float *const *X, size_t i, unsigned has);
 

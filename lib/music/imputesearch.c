@@ -4,17 +4,21 @@
  *
  * The likeness of two tracks is the sum of cosines over the modalities of the one that asks; a modality that the other
  * lacks adds nothing. Of the nearest training tracks that have the missing modality the most frequent code is taken; of
- * equally frequent ones that with the greater sum of likeness, then the lower. Exact search by products: 2 operations a
- * training track and number, at the speed of products where some ten records ask at once, of memory where one does.
- * Threads share the training tracks; each keeps the nearest of its own, in the order of (likeness, track), and what all
- * have is merged: neither their number nor a record's company changes a code.
+ * equally frequent ones that with the greater sum of likeness, then the lower. Exact search by products, a modality after
+ * the other: those that a record lacks are passed over, and since no cosine is above 1, a panel of tracks is done with as
+ * soon as none of them can come near enough. At most 2 operations a training track and number, at the speed of products
+ * where some ten records ask at once, of memory where one does. Threads share the training tracks; each keeps the
+ * nearest of its own, in the order of (likeness, track), and what all have is merged: neither their number nor a
+ * record's company changes a code.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "impute.h"
 
-#define ROWS 96 /* records that search together */
+#define ROWS 96     /* records that search together */
+#define CHANCE 0.4F /* what some track of a panel mostly has: not worth a look whether one has it */
 
 /* A neighbour of one record. */
 struct near {
@@ -38,11 +42,14 @@ struct search {
     const struct imputer *im;
     size_t k, n, n_asks; /* neighbours; records that ask; what they ask */
     uint32_t *record;    /* (n) which they are */
+    unsigned *has;       /* (n) what they have */
     uint64_t *except;    /* (n) id of a track that does not count; or NULL */
     struct ask *ask;     /* by row */
+    uint32_t *first;     /* (n + 1) of a row's asks */
     float *X;            /* (n, dim) */
     bf16 *half;          /* (n, stride), rounded; or NULL */
     size_t stride;
+    float gain[1U << MODALITIES];
     int threads;
     struct found *found; /* (threads) */
 };
@@ -96,26 +103,90 @@ offer(const struct search *s, struct found *f, size_t a, const float *like, size
     }
 }
 
+/* The least likeness that row i can do with: that of the last neighbour, where all asks have as many as they want. */
+static float
+wanted(const struct search *s, const struct found *f, size_t i)
+{
+    float least = INFINITY;
+
+    for (size_t a = s->first[i]; a < s->first[i + 1]; a++) {
+        float like = f->n[a] < s->k ? -INFINITY : f->near[a * s->k + s->k - 1].like;
+
+        least = like < least ? like : least;
+    }
+    return least;
+}
+
+/* For each set of modalities, as bits: more than any track can gain there, cosines and what their roundings come to. */
+static void
+set_gains(struct search *s)
+{
+    for (unsigned set = 0; set < 1U << MODALITIES; set++) {
+        s->gain[set] = 0;
+        for (int m = 0; m < MODALITIES; m++)
+            if ((set >> m & 1U) != 0)
+                s->gain[set] +=
+                    1 + (s->half != NULL ? 0x1p-6F : 0x1p-18F) + (float)s->im->books->dim[m] * MODALITIES * 0x1p-23F;
+    }
+}
+
+/* The rows of a block that are still looked at, with what they can do with and what is not yet multiplied. */
+struct live {
+    size_t n, row[ROWS];
+    float want[ROWS];
+    unsigned left[ROWS];
+};
+
+/* Products in modality m, into tile (rows, panel); then rows go that no track of the panel can come near enough to. */
+static void
+multiply(struct live *live, const struct search *s, float *tile, size_t panel, size_t at, int m)
+{
+    const struct imputer *im = s->im;
+    struct packed p = {im->kind, im->panel, im->dim, im->panel_bytes, im->packed[panel]};
+    const void *x[ROWS];
+    float *y[ROWS];
+    size_t n = 0, kept = 0;
+
+    for (size_t j = 0; j < live->n; j++)
+        if ((live->left[j] >> m & 1U) != 0) {
+            size_t i = at + live->row[j];
+
+            x[n] = s->half != NULL ? (const void *)(s->half + i * s->stride) : s->X + i * im->dim;
+            y[n++] = tile + live->row[j] * im->panel;
+        }
+    packed_more(y, x, &p, n, 0, im->at[m], (im->books->dim[m] + 1) / 2 * 2);
+    for (size_t j = 0; j < live->n; j++) {
+        bool news = (live->left[j] >> m & 1U) != 0;
+        unsigned left = live->left[j] & ~(1U << m);
+        float least = live->want[j] - s->gain[left];
+
+        if (news && least > CHANCE && count_from(tile + live->row[j] * im->panel, im->panel, least) == 0)
+            continue;
+        live->row[kept] = live->row[j];
+        live->want[kept] = live->want[j];
+        live->left[kept++] = left;
+    }
+    live->n = kept;
+}
+
 /* Products of all records with one panel, ROWS at a time. tile: (ROWS, panel). */
 static void
 search_panel(const struct search *s, struct found *f, float *tile, size_t panel)
 {
-    const struct imputer *im = s->im;
-    struct packed p = {im->kind, im->panel, im->dim, im->panel_bytes, im->packed[panel]};
-    size_t a = 0;
-
     for (size_t at = 0; at < s->n; at += ROWS) {
-        size_t m = s->n - at < ROWS ? s->n - at : ROWS;
-        const void *x[ROWS];
-        float *y[ROWS];
+        struct live live = {.n = s->n - at < ROWS ? s->n - at : ROWS};
 
-        for (size_t i = 0; i < m; i++) {
-            x[i] = s->half != NULL ? (const void *)(s->half + (at + i) * s->stride) : s->X + (at + i) * im->dim;
-            y[i] = tile + i * im->panel;
+        for (size_t i = 0; i < live.n; i++) {
+            live.row[i] = i;
+            live.want[i] = wanted(s, f, at + i);
+            live.left[i] = s->has[at + i];
         }
-        packed_some(y, x, &p, m, 0, 1);
-        for (; a < s->n_asks && s->ask[a].row < at + m; a++)
-            offer(s, f, a, y[s->ask[a].row - at], panel);
+        memset(tile, 0, live.n * s->im->panel * sizeof(*tile));
+        for (int i = 0; i < MODALITIES; i++)
+            multiply(&live, s, tile, panel, at, s->im->order[i]);
+        for (size_t j = 0; j < live.n; j++)
+            for (size_t a = s->first[at + live.row[j]]; a < s->first[at + live.row[j] + 1]; a++)
+                offer(s, f, a, tile + live.row[j] * s->im->panel, panel);
     }
 }
 
@@ -179,8 +250,11 @@ list_asks(struct search *s, const struct codes *codes, const unsigned *has, size
         for (int m = 0; m < MODALITIES && has[i] != 0; m++)
             if (s->im->books->k[m] > 0 && codes[i].code[m] == CODE_NONE)
                 s->ask[s->n_asks++] = (struct ask){(uint32_t)s->n, m};
-        if (s->n_asks > before)
-            s->record[s->n++] = (uint32_t)i;
+        if (s->n_asks == before)
+            continue;
+        s->record[s->n] = (uint32_t)i;
+        s->has[s->n] = has[i];
+        s->first[++s->n] = (uint32_t)s->n_asks;
     }
 }
 
@@ -190,8 +264,10 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
 {
     s->record = calloc(n + 1, sizeof(*s->record));
     s->ask = calloc(n * MODALITIES + 1, sizeof(*s->ask));
+    s->first = calloc(n + 1, sizeof(*s->first));
+    s->has = calloc(n + 1, sizeof(*s->has));
     s->found = calloc((size_t)s->threads, sizeof(*s->found));
-    if (s->record == NULL || s->ask == NULL || s->found == NULL)
+    if (s->record == NULL || s->ask == NULL || s->first == NULL || s->has == NULL || s->found == NULL)
         return err_memory(err);
     list_asks(s, codes, has, n);
     s->stride = s->im->kind == PACK_BF16 ? (s->im->dim + 1) / 2 * 2 : 0;
@@ -200,6 +276,7 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
     s->except = except != NULL ? calloc(s->n + 1, sizeof(*s->except)) : NULL;
     if (s->X == NULL || (s->stride > 0 && s->half == NULL) || (except != NULL && s->except == NULL))
         return err_memory(err);
+    set_gains(s);
     for (int t = 0; t < s->threads; t++) {
         s->found[t].near = calloc(s->n_asks + 1, s->k * sizeof(*s->found[t].near));
         s->found[t].n = calloc(s->n_asks + 1, sizeof(*s->found[t].n));
@@ -226,6 +303,8 @@ search_fini(struct search *s)
     free(s->found);
     free(s->record);
     free(s->ask);
+    free(s->first);
+    free(s->has);
     free(s->X);
     free(s->half);
     free(s->except);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Some panels of a packed matrix times rows that lie anywhere, on the calling thread: for searches that know where
- * they need not look. The layout is that of packed.c, and so are the chains: an element has the bits that packed_rows
- * gives it.
+ * Some panels of a packed matrix times rows that lie anywhere, whole or a part of K after the other, on the calling
+ * thread: for searches that know where they need not look. The layout is that of packed.c, and so are the chains: an
+ * element has the bits that packed_rows gives it.
  *
  * A panel is taken in slices of K that stay in the first cache while all rows pass; between slices the sums rest in Y.
  */
@@ -45,15 +45,15 @@ sums_store(float *const *Y, vec acc[RM][RV], size_t m, size_t col)
 
 /* m (a constant) rows times the slice from … to - 1 of a panel, which begins at p. */
 INLINE void
-slice_f32(
-    float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from, size_t to)
+slice_f32(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from,
+    size_t to, bool fresh)
 {
     const float *w0 = (const float *)(const void *)p, *x[RM];
     vec acc[RM][RV];
 
     for (size_t i = 0; i < m; i++)
         x[i] = rows[i];
-    sums_load(acc, Y, m, col, from == 0);
+    sums_load(acc, Y, m, col, fresh);
     for (size_t k = from; k < to; k++) {
         vec w[RV];
 
@@ -67,15 +67,15 @@ slice_f32(
 }
 
 INLINE void
-slice_bf16(
-    float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from, size_t to)
+slice_bf16(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from,
+    size_t to, bool fresh)
 {
     const bf16 *w0 = (const bf16 *)(const void *)p, *x[RM];
     vec acc[RM][RV];
 
     for (size_t i = 0; i < m; i++)
         x[i] = rows[i];
-    sums_load(acc, Y, m, col, from == 0);
+    sums_load(acc, Y, m, col, fresh);
     for (size_t k = from; k < to; k += 2) {
         uvec w[RV];
 
@@ -96,36 +96,52 @@ slice_bf16(
     do { \
         size_t i = 0; \
         for (; i + RM <= M; i += RM) \
-            slice(Y + i, X + i, p, RM, col, from, to); \
+            slice(Y + i, X + i, p, RM, col, from, to, fresh); \
         for (; i + RM / 2 <= M; i += RM / 2) \
-            slice(Y + i, X + i, p, RM / 2, col, from, to); \
+            slice(Y + i, X + i, p, RM / 2, col, from, to, fresh); \
         for (; i < M; i++) \
-            slice(Y + i, X + i, p, 1, col, from, to); \
+            slice(Y + i, X + i, p, 1, col, from, to, fresh); \
     } while (0)
 
 static void
-rows_f32(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to)
+rows_f32(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to,
+    bool fresh)
 {
     ROWS(slice_f32);
 }
 
 static void
-rows_bf16(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to)
+rows_bf16(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to,
+    bool fresh)
 {
     ROWS(slice_bf16);
+}
+
+/* The numbers k … end - 1 of panel q. */
+static void
+panel(
+    float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t end, bool fresh)
+{
+    for (; k < end; k += SLICE, fresh = false) {
+        const unsigned char *p = P->p + q * P->stride;
+        size_t to = end - k < SLICE ? end : k + SLICE;
+
+        if (P->kind == PACK_BF16)
+            rows_bf16(Y, X, p, M, q * PANEL, k, to, fresh);
+        else
+            rows_f32(Y, X, p, M, q * PANEL, k, to, fresh);
+    }
 }
 
 void
 packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to)
 {
     for (size_t q = from; q < to; q++)
-        for (size_t k = 0; k < P->K; k += SLICE) {
-            const unsigned char *p = P->p + q * P->stride;
-            size_t end = P->K - k < SLICE ? P->K : k + SLICE;
+        panel(Y, X, P, M, q, 0, P->K, true);
+}
 
-            if (P->kind == PACK_BF16)
-                rows_bf16(Y, X, p, M, q * PANEL, k, end);
-            else
-                rows_f32(Y, X, p, M, q * PANEL, k, end);
-        }
+void
+packed_more(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t n)
+{
+    panel(Y, X, P, M, q, k, k + n, false);
 }
