@@ -4,12 +4,13 @@
  *
  * The likeness of two tracks is the sum of cosines over the modalities of the one that asks; a modality that the other
  * lacks adds nothing. Of the nearest training tracks that have the missing modality the most frequent code is taken; of
- * equally frequent ones that with the greater sum of likeness, then the lower. Exact search by products, a modality after
- * the other: those that a record lacks are passed over, and since no cosine is above 1, a panel of tracks is done with as
- * soon as none of them can come near enough. At most 2 operations a training track and number, at the speed of products
- * where some ten records ask at once, of memory where one does. Threads share the training tracks; each keeps the
- * nearest of its own, in the order of (likeness, track), and what all have is merged: neither their number nor a
- * record's company changes a code.
+ * equally frequent ones that with the greater sum of likeness, then the lower.
+ *
+ * Exact search by products, a modality after the other: those that a record lacks are passed over, and since no cosine
+ * is above 1, a record is done with a panel of tracks as soon as none of them can come near enough. At most 2
+ * operations a training track and number, at the speed of products where some ten records ask at once, of memory where
+ * one does. Threads share the training tracks; each keeps the nearest of its own, in the order of (likeness, track),
+ * and what all have is merged: neither their number nor a record's company changes a code.
  */
 #include <math.h>
 #include <stdlib.h>

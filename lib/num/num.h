@@ -205,9 +205,9 @@ size_t packed_panel(void);
  */
 void packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to);
 /*
- * Of panel q alone and of the n numbers from k on, both even for PACK_BF16 (the last part may end at an odd K): their products are added to what Y holds.
- * From zeros, and with every k in its turn, that comes to the bits of packed_some; where X or W has zeros only, a part
- * may be left out.
+ * Of panel q alone and of the n numbers from k on, both even for PACK_BF16 (the last part may end at an odd K): their
+ * products are added to what Y holds. From zeros, and with every k in its turn, that comes to the bits of packed_some;
+ * where X or W has zeros only, a part may be left out.
  */
 void packed_more(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t n);
 

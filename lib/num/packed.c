@@ -73,6 +73,7 @@ block_bf16(float *Y, size_t ldy, const bf16 *X, const bf16 *p, size_t m, size_t 
         uvec w[RV];
 
         fetch(next, k);
+        fetch(next, k + 1);
         for (size_t j = 0; j < RV; j++)
             memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
         for (size_t i = 0; i < m; i++) {
@@ -109,6 +110,7 @@ block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t
         uvec w[RV], part[RV];
 
         fetch(next, k);
+        fetch(next, k + 1);
         for (size_t j = 0; j < RV; j++) {
             memcpy(&w[j], p + k * PANEL + j * 2 * VL, sizeof w[j]);
             part[j] = w[j] << 16;
@@ -182,7 +184,7 @@ struct part {
     size_t bytes;     /* of a panel */
 };
 
-/* What pass number i fetches. Where each has more than a line a k, memory is the limit, and its own stream comes first. */
+/* What pass number i fetches. Where each has more than a line a k, memory is the limit: its own stream comes first. */
 static struct ahead
 ahead_of(const struct part *t, size_t i, const unsigned char *here, size_t K)
 {
