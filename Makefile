@@ -245,11 +245,11 @@ bench: all $(BUILD)/bench/rates ## how fast things are, beside their peers where
 	    BUILD=$(abspath $(BUILD)) tests/bench/$$b "$$@"; \
 	done
 
-## how often `make soak` kills each of its trainings, and the seed of the moments
+## how often `make soak` kills each of its trainings (float32, bfloat16, several processes), and the seed of the moments
 SOAK ?= 50 1
 
 .PHONY: soak
-soak: all ## training killed with -9 at 50 random moments and resumed: the same bytes? in float32, in bfloat16, by processes
+soak: all ## training killed with -9 at 50 random moments and resumed: the same bytes? thrice, some seven minutes
 	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK)
 	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK) 1 --precision bf16 --moments bf16 --checkpointing
 	BUILD=$(abspath $(BUILD)) tests/soak $(SOAK) 3

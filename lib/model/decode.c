@@ -8,7 +8,7 @@
  * the rest copied; so is what a prompt of an earlier pass began with (prefix.c).
  *
  * Cost: 2 operations a parameter and token, and 4 L H E a position seen. Memory: the packed weights, 2 L G E numbers a
- * position of a cache, 2 D + 2 H E + 3 F floats a row in flight.
+ * position of a cache, 2 D + 2 H E + 3 F floats a row in flight and the widest of them again.
  */
 #include <math.h>
 #include <stdlib.h>

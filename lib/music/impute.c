@@ -210,7 +210,8 @@ prepare(struct imputer *im, struct err *err)
         return err->status;
     for (int m = 0; m < MODALITIES; m++) {
         im->at[m] = im->dim;
-        im->dim += up(im->books->dim[m], 2); /* products of bfloat16 go by pairs */
+        im->width[m] = up(im->books->dim[m], 2); /* products of bfloat16 go by pairs */
+        im->dim += im->width[m];
         if ((im->stage[m] = calloc(STAGE, im->books->dim[m] * sizeof(float) + 1)) == NULL)
             return err_memory(err);
         if (im->books->k[m] > 0 &&

@@ -16,9 +16,10 @@ struct imputer {
     const struct codebooks *books;
     struct assigner *assigner[MODALITIES]; /* NULL where there is no codebook; until all are loaded */
     enum packing kind;
-    size_t dim, at[MODALITIES]; /* of the vectors of a track behind each other, each even; where each begins */
-    int order[MODALITIES];      /* in which they are compared: those first that tell most tracks apart */
-    size_t panel, panel_bytes;  /* tracks of a panel */
+    size_t dim;                               /* of the vectors of a track behind each other: */
+    size_t at[MODALITIES], width[MODALITIES]; /* where each begins, and its dimension made even */
+    int order[MODALITIES];                    /* in which they are compared: those first that tell most tracks apart */
+    size_t panel, panel_bytes;                /* tracks of a panel */
     uint32_t n, cap;
     struct trained *track;  /* (n) */
     unsigned char **packed; /* a panel of tracks each: their vectors, of length 1 each, zeros where absent */

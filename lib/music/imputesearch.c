@@ -48,8 +48,7 @@ struct search {
     struct ask *ask;     /* by row */
     uint32_t *first;     /* (n + 1) of a row's asks */
     float *X;            /* (n, dim) */
-    bf16 *half;          /* (n, stride), rounded; or NULL */
-    size_t stride;
+    bf16 *half;          /* (n, dim), rounded; or NULL */
     float gain[1U << MODALITIES];
     int threads;
     struct found *found; /* (threads) */
@@ -152,10 +151,10 @@ multiply(struct live *live, const struct search *s, float *tile, size_t panel, s
         if ((live->left[j] >> m & 1U) != 0) {
             size_t i = at + live->row[j];
 
-            x[n] = s->half != NULL ? (const void *)(s->half + i * s->stride) : s->X + i * im->dim;
+            x[n] = s->half != NULL ? (const void *)(s->half + i * im->dim) : s->X + i * im->dim;
             y[n++] = tile + live->row[j] * im->panel;
         }
-    packed_more(y, x, &p, n, 0, im->at[m], (im->books->dim[m] + 1) / 2 * 2);
+    packed_more(y, x, &p, n, 0, im->at[m], im->width[m]);
     for (size_t j = 0; j < live->n; j++) {
         bool news = (live->left[j] >> m & 1U) != 0;
         unsigned left = live->left[j] & ~(1U << m);
@@ -263,6 +262,8 @@ static enum status
 search_new(struct search *s, const struct codes *codes, const float *const *X, const unsigned *has,
     const uint64_t *except, size_t n, struct err *err)
 {
+    bool half = s->im->kind == PACK_BF16;
+
     s->record = calloc(n + 1, sizeof(*s->record));
     s->ask = calloc(n * MODALITIES + 1, sizeof(*s->ask));
     s->first = calloc(n + 1, sizeof(*s->first));
@@ -271,11 +272,10 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
     if (s->record == NULL || s->ask == NULL || s->first == NULL || s->has == NULL || s->found == NULL)
         return err_memory(err);
     list_asks(s, codes, has, n);
-    s->stride = s->im->kind == PACK_BF16 ? (s->im->dim + 1) / 2 * 2 : 0;
     s->X = calloc(s->n + 1, s->im->dim * sizeof(*s->X) + 1);
-    s->half = s->stride > 0 ? calloc(s->n + 1, s->stride * sizeof(*s->half)) : NULL;
+    s->half = half ? calloc(s->n + 1, s->im->dim * sizeof(*s->half)) : NULL;
     s->except = except != NULL ? calloc(s->n + 1, sizeof(*s->except)) : NULL;
-    if (s->X == NULL || (s->stride > 0 && s->half == NULL) || (except != NULL && s->except == NULL))
+    if (s->X == NULL || (half && s->half == NULL) || (except != NULL && s->except == NULL))
         return err_memory(err);
     set_gains(s);
     for (int t = 0; t < s->threads; t++) {
@@ -287,7 +287,7 @@ search_new(struct search *s, const struct codes *codes, const float *const *X, c
     for (size_t i = 0; i < s->n; i++) {
         imputer_join(s->X + i * s->im->dim, s->im, X, s->record[i], has[s->record[i]]);
         if (s->half != NULL)
-            bf16_pack(s->half + i * s->stride, s->X + i * s->im->dim, s->im->dim);
+            bf16_pack(s->half + i * s->im->dim, s->X + i * s->im->dim, s->im->dim);
         if (s->except != NULL)
             s->except[i] = except[s->record[i]];
     }

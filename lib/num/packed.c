@@ -195,6 +195,8 @@ ahead_of(const struct part *t, size_t i, const unsigned char *here, size_t K)
     return (struct ahead){(const unsigned char *)t->next + i * share, share / K};
 }
 
+_Static_assert(RM <= 6, "ROWS has a case for each number of rows");
+
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define CASE(m, most, block, x, ldx, p) \
     case m: \
