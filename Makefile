@@ -204,6 +204,11 @@ asan-all asan-units: asan-%:
 asan-all asan-units: | $(BUILD)/packages
 asan-units: | $(if $(filter asan,$(MAKECMDGOALS)),asan-all)
 
+.PHONY: avx512
+avx512: | $(BUILD)/packages-test ## unit tests of the code for AVX-512, emulated where the processor lacks it
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/avx512 CC='$(CC) -include tests/unit/avx512.h' WARN='-w -Wno-psabi' units
+	@for t in $(UNITS:%=$(BUILD)/avx512/unit/%); do echo $$t; $$t >$$t.tap || { grep -v '^ok' $$t.tap; exit 1; }; done
+
 ## seconds that `make fuzz` gives each target
 FUZZ_SECONDS ?= 60
 
@@ -261,7 +266,7 @@ clean: ## delete everything that was made
 .PHONY: help
 help: ## targets and variables
 	@echo "targets:"; \
-	grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'; \
+	grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'; \
 	echo "variables (make NAME=value):"; \
 	awk '/^## / {help = substr($$0, 4); next} \
 	    help && /^[A-Z_]+ \?=/ {name = $$1; sub(/^[^=]*= */, ""); printf "  %-12s %s [%s]\n", name, help, $$0} {help = ""}' \

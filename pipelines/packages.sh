@@ -37,6 +37,7 @@ clang clang
 clang-format clang-format
 git git
 libomp-dev /usr/lib/llvm-*/lib/clang/*/include/omp.h
+libsimde-dev /usr/include/simde/x86/avx512.h
 mandoc mandoc
 python3 python3
 shellcheck shellcheck
