@@ -63,7 +63,7 @@ mpd_free(struct mpd *m)
         return;
     json_parser_free(m->parser);
     ids_free(m->seen);
-    buf_free(&m->scan.buf);
+    mpdscan_free(&m->scan);
     mpdlist_free(&m->list);
     free(m);
 }
@@ -258,10 +258,7 @@ mpd_write(struct mpd *m, const struct mpd_playlist *text, struct err *err)
 void
 mpd_open(struct mpd *m, FILE *f, const char *name)
 {
-    struct buf keep = m->scan.buf;
-
-    keep.n = 0;
-    m->scan = (struct mpdscan){.f = f, .name = name, .buf = keep};
+    mpdscan_open(&m->scan, f, name);
     m->walking = false;
     m->number = m->document = 0;
 }
@@ -277,7 +274,7 @@ start_document(struct mpd *m, struct err *err)
     m->ranged = range_of_name(&m->lo, &m->hi, m->scan.name);
     m->document = m->number;
     while ((st = mpdscan_member(&key, &value, &at, &m->scan, err)) == OK) {
-        size_t begin = (size_t)(value.p - m->scan.buf.p);
+        size_t begin = (size_t)(value.p - m->scan.text.p);
         struct json v;
         if (str_eq(key, STR("playlists")) && playlists.p == NULL) {
             if (value.p[0] != '[') {
@@ -319,6 +316,6 @@ mpd_next(struct mpd_playlist *p, struct mpd *m, struct err *err)
         m->walking = false;
     }
     p->number = ++m->number;
-    p->byte = m->scan.offset + (uint64_t)(p->text.p - m->scan.buf.p);
+    p->byte = m->scan.offset + (uint64_t)(p->text.p - m->scan.text.p);
     return OK;
 }

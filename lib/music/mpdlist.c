@@ -32,11 +32,13 @@ wrong_type(const char *key, const char *expected, struct json got, struct err *e
 static enum status
 take_str(bool *has, struct str *out, bool is, struct json v, const char *key, struct err *err)
 {
-    *has = is && json_type(v) != JSON_NULL;
+    enum json_type type = is ? json_type(v) : JSON_NULL;
+
+    *has = type != JSON_NULL;
     *out = (struct str){"", 0};
     if (!*has)
         return OK;
-    if (json_type(v) != JSON_STRING)
+    if (type != JSON_STRING)
         return wrong_type(key, "string", v, err);
     *out = json_str(v);
     return OK;

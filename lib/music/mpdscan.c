@@ -33,7 +33,7 @@ fault(const struct mpdscan *s, size_t at, const char *expected, struct err *err)
     if (at >= s->size)
         (void)err_set(err, DATA, "expected %s, got the end of the document", expected);
     else
-        (void)err_set(err, DATA, "expected %s, got byte 0x%02x", expected, (unsigned char)s->buf.p[at]);
+        (void)err_set(err, DATA, "expected %s, got byte 0x%02x", expected, (unsigned char)s->text.p[at]);
     return mpdscan_context(s, at, err);
 }
 
@@ -51,6 +51,8 @@ struct brackets {
     size_t quote;                            /* where that string began, if bytes were looked at one by one */
     struct mpdscan_span mark[MPDSCAN_MARKS]; /* values within the outermost bracket that have brackets themselves */
     size_t marks;
+    uint32_t *ends; /* room for MPDSCAN_ENDS of those within these, NULL: nobody asks */
+    size_t n_ends;
 };
 
 /* A bracket outside of strings at place i. Whether it closes the value. */
@@ -64,6 +66,8 @@ take_bracket(struct brackets *b, size_t i, bool opens)
     }
     if (b->depth == 2 && b->marks < MPDSCAN_MARKS)
         b->mark[b->marks++].to = i + 1;
+    if (b->depth == 3 && b->ends != NULL && b->n_ends < MPDSCAN_ENDS)
+        b->ends[b->n_ends++] = (uint32_t)(i + 1);
     b->depth -= b->depth > 0;
     return b->depth == 0;
 }
@@ -187,7 +191,7 @@ close_blocks(struct brackets *b, size_t *at, const char *p, size_t n)
         b->escape = carry;
         k.open &= ~within;
         k.close &= ~within;
-        if (b->depth > (uint64_t)__builtin_popcountll(k.close) + 1) { /* stays within depth 2 */
+        if (b->depth > (uint64_t)__builtin_popcountll(k.close) + 2) { /* stays within depth 3 */
             b->depth += (uint64_t)__builtin_popcountll(k.open) - (uint64_t)__builtin_popcountll(k.close);
             continue;
         }
@@ -219,17 +223,48 @@ close_value(struct brackets *b, size_t *at, const char *p, size_t n)
 
 /* ---- documents ---- */
 
+void
+mpdscan_open(struct mpdscan *s, FILE *f, const char *name)
+{
+    struct buf keep = s->buf;
+
+    file_unmap(&s->map);
+    keep.n = 0;
+    memset(s, 0, sizeof(*s));
+    s->f = f;
+    s->name = name;
+    s->buf = keep;
+    if (file_map_stream(&s->map, f)) {
+        s->text = (struct str){s->map.p, s->map.n};
+        s->eof = true;
+    }
+}
+
+void
+mpdscan_free(struct mpdscan *s)
+{
+    file_unmap(&s->map);
+    buf_free(&s->buf);
+}
+
+static enum status
+too_long(const struct mpdscan *s, struct err *err)
+{
+    return err_set(err, DATA, "%s: a document of more than %zu bytes", s->name, MPD_MAX_SLICE);
+}
+
 static enum status
 receive(struct mpdscan *s, struct err *err)
 {
     size_t got;
 
     if (s->buf.n >= MPD_MAX_SLICE)
-        return err_set(err, DATA, "%s: a document of more than %zu bytes", s->name, MPD_MAX_SLICE);
+        return too_long(s, err);
     if (buf_reserve(&s->buf, CHUNK + JSON_PADDING, err) != OK)
         return SYSTEM;
     got = fread(s->buf.p + s->buf.n, 1, CHUNK, s->f);
     s->buf.n += got;
+    s->text = (struct str){s->buf.p, s->buf.n};
     if (got == 0 && ferror(s->f))
         return err_errno(err, IO, "%s: read", s->name);
     s->eof = got == 0;
@@ -240,10 +275,16 @@ receive(struct mpdscan *s, struct err *err)
 static void
 drop(struct mpdscan *s, size_t n)
 {
+    s->offset += n;
+    if (s->map.map != NULL) {
+        s->text = (struct str){s->text.p + n, s->text.n - n};
+        file_passed(&s->map, (size_t)s->offset - n, (size_t)s->offset);
+        return;
+    }
     if (n > 0)
         memmove(s->buf.p, s->buf.p + n, s->buf.n - n);
     s->buf.n -= n;
-    s->offset += n;
+    s->text = (struct str){s->buf.p, s->buf.n};
 }
 
 static enum status
@@ -252,13 +293,13 @@ cut_off(const struct mpdscan *s, struct err *err)
     struct brackets b = {0};
     size_t at = 0;
 
-    (void)close_bytes(&b, &at, s->buf.p, s->buf.n); /* which knows where a string began */
+    (void)close_bytes(&b, &at, s->text.p, s->text.n); /* which knows where a string began */
     if (b.string)
         (void)err_set(err, DATA, "the file is cut off within the string that begins at byte %llu",
             (unsigned long long)(s->offset + b.quote));
     else
         (void)err_set(err, DATA, "the file is cut off with %llu brackets open", (unsigned long long)b.depth);
-    return mpdscan_context(s, s->buf.n, err);
+    return mpdscan_context(s, s->text.n, err);
 }
 
 /* Drops what stands before the next document: OK if there is one, END. */
@@ -271,12 +312,12 @@ find_document(struct mpdscan *s, struct err *err)
     s->size = 0;
     for (;;) {
         size_t i = 0;
-        while (i < s->buf.n && is_space(s->buf.p[i]))
+        while (i < s->text.n && is_space(s->text.p[i]))
             i++;
         drop(s, i);
-        if (s->buf.n > 0) {
-            s->size = s->buf.n; /* what fault() may look at */
-            st = s->buf.p[0] == '{' ? OK : fault(s, 0, "a JSON object", err);
+        if (s->text.n > 0) {
+            s->size = s->text.n; /* what fault() may look at */
+            st = s->text.p[0] == '{' ? OK : fault(s, 0, "a JSON object", err);
             s->size = 0;
             return st;
         }
@@ -294,13 +335,15 @@ find_document(struct mpdscan *s, struct err *err)
 enum status
 mpdscan_document(struct mpdscan *s, struct err *err)
 {
-    struct brackets b = {0};
+    struct brackets b = {.ends = s->ends};
     enum status st = find_document(s, err);
     size_t at = 0;
 
     if (st != OK)
         return st;
-    while (!close_value(&b, &at, s->buf.p, s->buf.n)) {
+    while (!close_value(&b, &at, s->text.p, s->text.n < MPD_MAX_SLICE ? s->text.n : MPD_MAX_SLICE)) {
+        if (s->text.n > MPD_MAX_SLICE)
+            return too_long(s, err);
         if (s->eof)
             return cut_off(s, err);
         if ((st = receive(s, err)) != OK)
@@ -310,6 +353,8 @@ mpdscan_document(struct mpdscan *s, struct err *err)
     s->documents++;
     memcpy(s->mark, b.mark, sizeof(s->mark));
     s->marks = b.marks;
+    s->n_ends = b.n_ends;
+    s->next_end = 0;
     return OK;
 }
 
@@ -318,7 +363,7 @@ mpdscan_document(struct mpdscan *s, struct err *err)
 static size_t
 skip_space(const struct mpdscan *s, size_t at)
 {
-    while (at < s->size && is_space(s->buf.p[at]))
+    while (at < s->size && is_space(s->text.p[at]))
         at++;
     return at;
 }
@@ -333,15 +378,24 @@ marked_end(const struct mpdscan *s, size_t at)
     return 0;
 }
 
-/* The value that begins at *at, which goes behind it. */
-static enum status
-take_value(struct str *value, size_t *at, const struct mpdscan *s, struct err *err)
+/* The same of an element of the playlists. Elements come in their order. */
+static size_t
+element_end(struct mpdscan *s, size_t at)
 {
-    const char *p = s->buf.p;
+    while (s->next_end < s->n_ends && s->ends[s->next_end] <= at)
+        s->next_end++;
+    return s->next_end < s->n_ends && s->ends[s->next_end] < s->end ? s->ends[s->next_end] : 0;
+}
+
+/* The value that begins at *at, which goes behind it; known: where it ends, 0 if it must be looked for. */
+static enum status
+take_value(struct str *value, size_t *at, size_t known, const struct mpdscan *s, struct err *err)
+{
+    const char *p = s->text.p;
     size_t i = *at;
 
-    if (i < s->size && marked_end(s, i) > 0) {
-        i = marked_end(s, i);
+    if (known > 0) {
+        i = known;
     } else if (i < s->size && (p[i] == '"' || p[i] == '{' || p[i] == '[')) {
         struct brackets b = {0};
         if (!close_value(&b, &i, p, s->size))
@@ -360,7 +414,7 @@ take_value(struct str *value, size_t *at, const struct mpdscan *s, struct err *e
 enum status
 mpdscan_member(struct str *key, struct str *value, size_t *at, const struct mpdscan *s, struct err *err)
 {
-    const char *p = s->buf.p;
+    const char *p = s->text.p;
     size_t i = *at;
     enum status st;
 
@@ -378,14 +432,14 @@ mpdscan_member(struct str *key, struct str *value, size_t *at, const struct mpds
     }
     if (i >= s->size || p[i] != '"')
         return fault(s, i, "a key", err);
-    if ((st = take_value(key, &i, s, err)) != OK)
+    if ((st = take_value(key, &i, 0, s, err)) != OK)
         return st;
     *key = (struct str){key->p + 1, key->n - 2};
     i = skip_space(s, i);
     if (i >= s->size || p[i] != ':')
         return fault(s, i, "':'", err);
     i = skip_space(s, i + 1);
-    if ((st = take_value(value, &i, s, err)) != OK)
+    if ((st = take_value(value, &i, marked_end(s, i), s, err)) != OK)
         return st;
     *at = i;
     return OK;
@@ -394,7 +448,7 @@ mpdscan_member(struct str *key, struct str *value, size_t *at, const struct mpds
 void
 mpdscan_array(struct mpdscan *s, struct str value)
 {
-    s->at = (size_t)(value.p - s->buf.p) + 1;
+    s->at = (size_t)(value.p - s->text.p) + 1;
     s->end = s->at + value.n - 1;
     s->first = true;
 }
@@ -402,9 +456,10 @@ mpdscan_array(struct mpdscan *s, struct str value)
 enum status
 mpdscan_element(struct str *value, struct mpdscan *s, struct err *err)
 {
-    const char *p = s->buf.p;
+    const char *p = s->text.p;
     size_t i = skip_space(s, s->at);
     enum status st;
+    bool opens;
 
     if (i < s->end && p[i] == ']') {
         s->at = i;
@@ -415,7 +470,8 @@ mpdscan_element(struct str *value, struct mpdscan *s, struct err *err)
             return fault(s, i, "',' or ']'", err);
         i = skip_space(s, i + 1);
     }
-    if ((st = take_value(value, &i, s, err)) != OK)
+    opens = i < s->end && (p[i] == '{' || p[i] == '[');
+    if ((st = take_value(value, &i, opens ? element_end(s, i) : 0, s, err)) != OK)
         return st;
     s->first = false;
     s->at = i;

@@ -293,14 +293,17 @@ json_iter(struct json v)
 bool
 json_next(struct json_iter *it)
 {
-    if (it->at.at >= it->end.at)
+    /* Word by word: a processor waits for a place of two words to be written before it reads them as one. */
+    struct json v = {it->at.doc, it->at.at};
+
+    if (v.at >= it->end.at)
         return false;
     if (it->object) {
-        it->key = json_str(it->at);
-        it->at.at++;
+        it->key = json_str(v);
+        v.at++;
     }
-    it->value = it->at;
-    it->at.at = behind(it->at);
+    it->value = v;
+    it->at.at = behind(v);
     return true;
 }
 

@@ -2,6 +2,7 @@
 /*
  * map - the bytes of a whole file: mapped where it is one, read into memory where it is a pipe or standard input.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,34 +11,41 @@
 
 #include "stream/stream.h"
 
-static enum status
-map_fd(struct mapped *m, int fd, const char *name, struct err *err)
+static size_t
+page(void)
 {
-    struct stat sb;
-    void *p;
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
 
-    if (fstat(fd, &sb) != 0)
-        return err_errno(err, IO, "%s: stat", name);
-    m->p = "";
-    if (sb.st_size == 0) /* mmap refuses no bytes at all */
-        return OK;
-    if ((p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-        return err_errno(err, IO, "%s: map", name);
-    (void)madvise(p, (size_t)sb.st_size, MADV_SEQUENTIAL); /* a hint */
+/* m's bytes are the n > 0 of fd, from its first on, and zeros follow for a page: false with errno. */
+static bool
+map_fd(struct mapped *m, int fd, size_t n)
+{
+    char *p = mmap(NULL, n + page(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    if (mmap(p, n, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        int why = errno;
+        (void)munmap(p, n + page());
+        errno = why;
+        return false;
+    }
+    (void)madvise(p, n, MADV_SEQUENTIAL); /* a hint */
     m->p = m->map = p;
-    m->n = (size_t)sb.st_size;
-    return OK;
+    m->n = n;
+    return true;
 }
 
 enum status
 file_map(struct mapped *out, const char *path, struct err *err)
 {
     bool in = strcmp(path, "-") == 0;
+    enum status st = OK;
     struct stat sb;
-    enum status st;
     int fd;
 
-    *out = (struct mapped){0};
+    *out = (struct mapped){.p = ""};
     if ((in ? fstat(STDIN_FILENO, &sb) : stat(path, &sb)) != 0)
         return err_errno(err, in ? IO : NOINPUT, "%s", in ? "stdin" : path);
     /* Standard input may have been read from: mapped it would begin at the file's first byte again. */
@@ -49,17 +57,37 @@ file_map(struct mapped *out, const char *path, struct err *err)
     }
     if ((fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)) < 0)
         return err_errno(err, NOINPUT, "%s", path);
-    st = map_fd(out, fd, in ? "stdin" : path, err);
+    if (fstat(fd, &sb) != 0 || (sb.st_size > 0 && !map_fd(out, fd, (size_t)sb.st_size))) /* no bytes cannot be mapped */
+        st = err_errno(err, IO, "%s: map", in ? "stdin" : path);
     if (!in)
         (void)close(fd); /* only read from; the mapping stays */
     return st;
+}
+
+bool
+file_map_stream(struct mapped *out, FILE *f)
+{
+    struct stat sb;
+
+    *out = (struct mapped){.p = ""};
+    return ftello(f) == 0 && fstat(fileno(f), &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_size > 0 &&
+           map_fd(out, fileno(f), (size_t)sb.st_size);
+}
+
+void
+file_passed(const struct mapped *m, size_t from, size_t to)
+{
+    from -= from % page();
+    to -= to % page();
+    if (m->map != NULL && from < to)
+        (void)madvise((char *)m->map + from, to - from, MADV_DONTNEED);
 }
 
 void
 file_unmap(struct mapped *m)
 {
     if (m->map != NULL)
-        (void)munmap(m->map, m->n);
+        (void)munmap(m->map, m->n + page());
     buf_free(&m->held);
     *m = (struct mapped){0};
 }

@@ -45,15 +45,13 @@ warned(void *arg, const char *text)
     (void)snprintf(o->warning, sizeof(o->warning), "%s", text);
 }
 
-/* Reads a file of these bytes to its end, into playlists and tracks. */
+/* Reads f to its end, into playlists and tracks. */
 static struct outcome
-parse(const char *bytes, size_t n, const char *name)
+parse_file(FILE *f, const char *name)
 {
     struct outcome o = {0};
     struct mpd_playlist p;
     struct mpd *m = NULL;
-    /* fmemopen refuses no bytes at all */
-    FILE *f = n > 0 ? fmemopen((void *)(uintptr_t)bytes, n, "rb") : fopen("/dev/null", "rb");
 
     rec_empty(playlists);
     rec_empty(tracks);
@@ -75,6 +73,14 @@ parse(const char *bytes, size_t n, const char *name)
     mpd_free(m);
     (void)fclose(f);
     return o;
+}
+
+/* Of these bytes, as if from a pipe. */
+static struct outcome
+parse(const char *bytes, size_t n, const char *name)
+{
+    /* fmemopen refuses no bytes at all */
+    return parse_file(n > 0 ? fmemopen((void *)(uintptr_t)bytes, n, "rb") : fopen("/dev/null", "rb"), name);
 }
 
 static struct outcome
@@ -240,6 +246,24 @@ put_string(char *p, struct rng *r)
     return p;
 }
 
+/* An object mostly, which has brackets of its own. */
+static char *
+put_element(char *p, struct rng *r)
+{
+    switch (rng_below(r, 8)) {
+    case 0:
+        return p + sprintf(p, "-1.5");
+    case 1:
+        return put_string(p, r);
+    case 2:
+        return p + sprintf(p, "[[{}],[]]");
+    default:
+        p = put_string(p + sprintf(p, "{\"x\":["), r);
+        p = put_string(p + sprintf(p, "],\"y\":{\"z\":"), r);
+        return p + sprintf(p, "}}");
+    }
+}
+
 /* Whatever strings are full of, wherever blocks of 64 bytes begin: the playlists that come back are those put in. */
 static void
 test_boundaries(void)
@@ -260,11 +284,7 @@ test_boundaries(void)
         for (size_t k = 0; k < n; k++) {
             p += k > 0 ? sprintf(p, ",%*s", (int)rng_below(&r, 70), "") : 0;
             from[k] = (size_t)(p - text);
-            p += sprintf(p, "{\"x\":[");
-            p = put_string(p, &r);
-            p += sprintf(p, "],\"y\":{\"z\":");
-            p = put_string(p, &r);
-            p += sprintf(p, "}}");
+            p = put_element(p, &r);
             to[k] = (size_t)(p - text);
         }
         p += sprintf(p, "],\"last\":{}}");
@@ -285,6 +305,102 @@ test_boundaries(void)
         "playlists begin and end where they do, in 4000 documents full of quotes, backslashes and brackets");
 }
 
+/* A file that holds before, which is read at once, and these bytes, which are not. */
+static FILE *
+file_of(const char *before, const char *bytes, size_t n)
+{
+    FILE *f = tmpfile();
+
+    if (f == NULL || fputs(before, f) < 0 || fwrite(bytes, 1, n, f) != n ||
+        fseek(f, (long)strlen(before), SEEK_SET) != 0)
+        abort();
+    return f;
+}
+
+static size_t
+differ(const struct outcome *a, const struct outcome *b)
+{
+    return a->st != b->st || a->bad != b->bad || a->warned != b->warned || a->number != b->number ||
+           a->byte != b->byte || memcmp(&a->count, &b->count, sizeof(a->count)) != 0 ||
+           strcmp(a->err.text, b->err.text) != 0 || strcmp(a->warning, b->warning) != 0;
+}
+
+/* A file, which is mapped, gives what a pipe gives. */
+static size_t
+compare(const char *bytes, size_t n)
+{
+    struct outcome pipe = parse(bytes, n, "slice.json"), file;
+    struct buf held = {0};
+    struct err err;
+    size_t wrong;
+
+    if (buf_adds(&held, rec_memory(playlists), &err) != OK)
+        abort();
+    file = parse_file(file_of("", bytes, n), "slice.json");
+    wrong = differ(&pipe, &file) + !str_eq(rec_memory(playlists), (struct str){held.p, held.n});
+    buf_free(&held);
+    return wrong;
+}
+
+/* A slice behind blanks, of size bytes: its last playlist ends three bytes before. */
+static char *
+slice_of(size_t size)
+{
+    static const char end[] = "{\"playlists\":[{\"pid\":1,\"tracks\":[{\"track_uri\":\"x\"}]}]}";
+    char *text = malloc(size + sizeof(end));
+
+    if (text == NULL)
+        abort();
+    memset(text, ' ', size);
+    memcpy(text + size - (sizeof(end) - 1), end, sizeof(end));
+    return text;
+}
+
+static void
+test_mapped(void)
+{
+    size_t wrong = 0;
+    struct outcome o;
+
+    for (size_t i = 0; i < sizeof(good); i++)
+        wrong += compare(good, i);
+    CHECK(
+        wrong == 0, "a file, whole or cut off anywhere, gives the records and errors that its bytes give from a pipe");
+    wrong = 0;
+    for (size_t size = 4096 - 70; size <= 4096; size++) {
+        char *text = slice_of(size);
+        wrong += compare(text, size);
+        o = parse_file(file_of("", text, size), "slice.json");
+        wrong += o.st != END || o.count.playlists != 1;
+        free(text);
+    }
+    CHECK(wrong == 0, "also where it ends with a page of memory, or just before");
+    o = parse_file(file_of("no JSON", good, sizeof(good) - 1), "slice.json");
+    CHECK(o.st == END && o.count.playlists == 2, "of a file that was read from, what is left is read");
+}
+
+/* More playlists than the scan remembers ends of, between documents of few. */
+static void
+test_many(void)
+{
+    const struct str few = STR("{\"playlists\": [{\"pid\": 1, \"tracks\": []}, {\"pid\": 2, \"tracks\": []}]}");
+    size_t n = 40000, wrong = 0;
+    struct buf text = {0};
+    struct outcome o;
+    struct err err;
+
+    wrong += buf_adds(&text, few, &err) != OK;
+    for (size_t i = 0; i < n; i++)
+        wrong += buf_printf(&text, &err, "%s{\"pid\": %zu, \"tracks\": [{}, []]}", i == 0 ? "{\"playlists\": [" : ", ",
+                     i) != OK;
+    wrong += buf_adds(&text, STR("]}"), &err) != OK || buf_adds(&text, few, &err) != OK;
+    o = parse(text.p, text.n, "slice.json");
+    CHECK(wrong == 0 && o.st == END && o.bad == n && o.count.playlists == 4 && o.number == n + 2,
+        "%zu playlists in one document, and documents around it", n);
+    CHECK(compare(text.p, text.n) == 0, "and the same of a file");
+    buf_free(&text);
+}
+
 int
 main(void)
 {
@@ -297,6 +413,8 @@ main(void)
     test_claims();
     test_bad();
     test_boundaries();
+    test_mapped();
+    test_many();
     rec_discard(playlists);
     rec_discard(tracks);
     return unit_done();
