@@ -8,7 +8,7 @@
  * playlist are a pid and tracks, of an entry a track_uri. All else may be missing; what is there must have its type.
  * Claims that do not hold (counts, the range of pids) are warned of and counted, never believed.
  *
- * Time: two looks at each byte, one of them simdjson's. Memory: one slice, and the distinct track ids if tracks are
+ * Time: two looks at each byte, mpdscan's and simdjson's. Memory: one slice, and the distinct track ids if tracks are
  * wanted.
  */
 #include <stdarg.h>

@@ -8,8 +8,9 @@
  * and that documents may follow each other on stdin. What it skips is parsed later, each piece by itself: nothing is
  * believed for having passed here.
  *
- * Time: two looks at each byte, 64 bytes at a time where the processor has AVX2: one finds the document, one its
- * playlists, just before they are parsed. Memory: one document, at most MPD_MAX_SLICE.
+ * Time: one look at each byte, 64 bytes at a time where the processor has AVX2. It finds the document and where arrays
+ * and objects of its first levels end, of as many as there is room for. Memory: one document, at most MPD_MAX_SLICE; of
+ * a file that is mapped the kernel keeps it.
  */
 #include <errno.h>
 #include <string.h>

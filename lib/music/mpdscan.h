@@ -47,7 +47,7 @@ enum status mpdscan_document(struct mpdscan *s, struct err *err);
 
 /*
  * The next member of the document's object: its key as it is written between the quotes, and the text of its value,
- * which begins at index *at of the document. *at is 0 before the first call and belongs to this function between calls. END,
+ * which begins at *at of the document. *at is 0 before the first call and belongs to this function between calls. END,
  * DATA.
  */
 enum status mpdscan_member(struct str *key, struct str *value, size_t *at, const struct mpdscan *s, struct err *err);

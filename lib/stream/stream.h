@@ -54,7 +54,7 @@ struct mapped {
 };
 /* path "-" is stdin. NOINPUT, IO, SYSTEM. A mapped file that is cut while it is read ends the program by SIGBUS. */
 enum status file_map(struct mapped *out, const char *path, struct err *err);
-/* The file that f reads, if it is one that can be mapped, has bytes, and none was read: false if not. 64 zeros follow. */
+/* The file that f reads, if it can be mapped, has bytes, and none was read yet; else false. A page of zeros follows. */
 bool file_map_stream(struct mapped *out, FILE *f);
 /* Bytes from … to-1 will not be looked at again, nor those before: the memory that holds them is given back. */
 void file_passed(const struct mapped *m, size_t from, size_t to);
