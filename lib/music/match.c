@@ -18,8 +18,6 @@
 #include "music/matcher.h"
 
 #define CHUNK 256
-#define WORD 64 /* tracks of which one number holds a bit each */
-#define STEP 8  /* tracks of a word among which few agree in more */
 
 /* Ranks the subsets by their sum, the playlist token (bit 0) first on a tie. */
 static void
@@ -129,7 +127,7 @@ keep_pair(struct matcher *m, uint32_t pos, uint32_t agree, struct err *err)
 static enum status
 grow_alone(struct matcher *m, size_t n, struct err *err)
 {
-    size_t words = m->n_alone + n / WORD + 1;
+    size_t words = m->n_alone + n / MATCH_WORD + 1;
     void *p;
 
     if (words <= m->cap_alone)
@@ -142,29 +140,28 @@ grow_alone(struct matcher *m, size_t n, struct err *err)
 }
 
 /*
- * Of n (≤ WORD) tracks of the list of mod: bits of those that agree in nothing else; those that do, but in no earlier
- * modality, become pairs (they are in its list).
+ * Of n tracks from entry at of the list of mod on: bits of those that agree in nothing else; those that do, but in no
+ * earlier modality, become pairs (they are in its list).
  */
 static enum status
-keep(uint64_t *alone, struct matcher *m, const uint16_t *agree, const uint32_t *pos, size_t n, int mod, struct err *err)
+keep(uint64_t *alone, struct matcher *m, const struct codes *codes, int mod, size_t at, size_t n, struct err *err)
 {
-    uint32_t here = 1U << mod;
+    uint64_t agree[MODALITIES], any = 0, earlier = 0;
 
-    *alone = 0;
-    for (size_t i = 0; i < n; i += STEP) {
-        size_t end = n - i < STEP ? n : i + STEP;
-        uint64_t some[STEP * sizeof(*agree) / sizeof(uint64_t)];
+    match_agree(agree, m, mod, at, n, codes);
+    for (int i = 0; i < MODALITIES; i++) {
+        any |= agree[i];
+        earlier |= i < mod ? agree[i] : 0;
+    }
+    *alone = ~any & UINT64_MAX >> (MATCH_WORD - n);
+    for (uint64_t bits = any & ~earlier; bits != 0; bits &= bits - 1) {
+        int i = __builtin_ctzll(bits);
+        uint32_t subset = 1U << mod;
 
-        memcpy(some, agree + i, sizeof(some));
-        if ((some[0] | some[1]) == 0) {
-            *alone |= (UINT64_MAX >> (WORD - (end - i))) << i;
-            continue;
-        }
-        for (size_t j = i; j < end; j++) {
-            *alone |= (uint64_t)(agree[j] == 0) << j;
-            if (agree[j] != 0 && (agree[j] & (here - 1)) == 0 && keep_pair(m, pos[j], agree[j] | here, err) != OK)
-                return SYSTEM;
-        }
+        for (int other = 0; other < MODALITIES; other++)
+            subset |= (uint32_t)(agree[other] >> i & 1) << other;
+        if (keep_pair(m, match_entry(m, mod, at + (size_t)i), subset, err) != OK)
+            return SYSTEM;
     }
     return OK;
 }
@@ -174,20 +171,16 @@ static enum status
 scan(struct span *span, struct matcher *m, const struct codes *codes, int mod, struct err *err)
 {
     size_t to, at = match_range(&to, m, mod, codes->code[mod]);
-    uint16_t agree[CHUNK];
-    uint32_t pos[CHUNK];
 
     if (grow_alone(m, to - at, err) != OK)
         return SYSTEM;
     *span = (struct span){.known = true, .from = m->n_pairs, .alone = m->n_alone};
-    for (; at < to; at += CHUNK) {
-        size_t n = to - at < CHUNK ? to - at : CHUNK;
+    for (; at < to; at += MATCH_WORD, m->n_alone++) {
+        uint64_t *alone = &m->alone[m->n_alone];
 
-        match_agree(agree, pos, m, mod, at, n, codes);
-        memset(agree + n, 0, (CHUNK - n) * sizeof(*agree));
-        for (size_t i = 0; i < n; i += WORD)
-            if (keep(&m->alone[m->n_alone++], m, agree + i, pos + i, n - i < WORD ? n - i : WORD, mod, err) != OK)
-                return SYSTEM;
+        if (keep(alone, m, codes, mod, at, to - at < MATCH_WORD ? to - at : MATCH_WORD, err) != OK)
+            return SYSTEM;
+        span->n_alone += (size_t)__builtin_popcountll(*alone);
     }
     span->to = m->n_pairs;
     for (size_t i = span->from; i < span->to; i++)
@@ -199,17 +192,13 @@ scan(struct span *span, struct matcher *m, const struct codes *codes, int mod, s
 static void
 offer_alone(struct matcher *m, const struct span *span, const struct codes *codes, int mod)
 {
-    const uint32_t *list = m->list[mod].pos;
     size_t to, at = match_range(&to, m, mod, codes->code[mod]), n = 0;
     uint32_t pos[CHUNK];
 
-    for (size_t i = span->alone; at < to; i++, at += WORD) {
-        for (uint64_t bits = m->alone[i]; bits != 0; bits &= bits - 1) {
-            size_t of = at + (size_t)__builtin_ctzll(bits);
-
-            pos[n++] = list == NULL ? (uint32_t)of : list[of];
-        }
-        if (n > CHUNK - WORD || to - at <= WORD) {
+    for (size_t i = span->alone; at < to; i++, at += MATCH_WORD) {
+        for (uint64_t bits = m->alone[i]; bits != 0; bits &= bits - 1)
+            pos[n++] = match_entry(m, mod, at + (size_t)__builtin_ctzll(bits));
+        if (n > CHUNK - MATCH_WORD || to - at <= MATCH_WORD) {
             match_offer(m, pos, n, 0);
             n = 0;
         }
@@ -245,9 +234,12 @@ group(struct matcher *m, const struct codes *codes, struct span *spans, unsigned
             return OK;
     if (!span->known && scan(span, m, codes, mod, err) != OK)
         return SYSTEM;
-    if (subset == 1U << mod)
-        offer_alone(m, span, codes, mod);
-    else
+    if (subset == 1U << mod) {
+        match_expect(m, span->n_alone);
+        do
+            offer_alone(m, span, codes, mod);
+        while (match_short(m));
+    } else
         offer_pairs(m, span, subset);
     return OK;
 }

@@ -4,6 +4,7 @@
  * large group costs is hashing its tracks: a few nanoseconds each, since they are hashed side by side, and as good as
  * nothing for those that come too late to matter.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,30 @@ match_group(struct matcher *m, size_t top)
 {
     m->heap = 0;
     m->room = top - m->found;
+    m->bound = UINT64_MAX;
+}
+
+/*
+ * Hashes are as good as random: below room + 4 sqrt(room) parts in n lie fewer than room of n once in ten thousand
+ * times. Of the others some room log(n / room) would be pushed in vain.
+ */
+void
+match_expect(struct matcher *m, size_t n)
+{
+    size_t parts = m->room + 4 * (size_t)sqrt((double)m->room) + 8;
+
+    if (n > 2 * parts)
+        m->bound = UINT64_MAX / n * parts;
+}
+
+bool
+match_short(struct matcher *m)
+{
+    if (m->heap == m->room || m->bound == UINT64_MAX)
+        return false;
+    m->heap = 0;
+    m->bound = UINT64_MAX;
+    return true;
 }
 
 /* Into a heap of n entries, whose first is the last in order, x in the place of the first. */
@@ -122,42 +147,36 @@ hash_some(uint64_t *hash, const struct matcher *m, const uint32_t *pos, size_t n
         hash[i] = hash64(m->query, id[i], m->id_at[pos[i] + 1] - m->id_at[pos[i]]);
 }
 
-/* Brings near what the next SIDE positions and those behind them will need: each would be waited for in turn. */
+/* Brings near what the SIDE positions from number i on will need: each would be waited for in turn. */
 static void
-look_ahead(const struct matcher *m, const uint32_t *pos, size_t n)
+look_ahead(const struct matcher *m, const uint32_t *pos, size_t n, size_t i)
 {
-    for (size_t i = SIDE; i < n && i < (size_t)2 * SIDE; i++) {
-        __builtin_prefetch(&m->mark[pos[i]]);
-        __builtin_prefetch(&m->id_at[pos[i]]);
-    }
-    for (size_t i = 0; i < n && i < SIDE; i++)
-        __builtin_prefetch(m->id + m->id_at[pos[i]]);
+    for (size_t j = i + SIDE; j < n && j < i + (size_t)2 * SIDE; j++)
+        __builtin_prefetch(&m->id_at[pos[j]]);
+    for (size_t j = i; j < n && j < i + SIDE; j++)
+        __builtin_prefetch(m->id + m->id_at[pos[j]]);
 }
 
 void
 match_offer(struct matcher *m, const uint32_t *pos, size_t n, uint64_t key)
 {
-    uint32_t some[SIDE];
     uint64_t hash[SIDE];
 
-    for (size_t i = 0; i < n && i < SIDE; i++) {
-        __builtin_prefetch(&m->mark[pos[i]]);
-        __builtin_prefetch(&m->id_at[pos[i]]);
-    }
-    look_ahead(m, pos, n);
-    for (size_t i = 0; i < n && m->room > 0;) {
-        size_t k = 0;
+    look_ahead(m, pos, n, 0);
+    for (size_t i = 0; i < n && m->room > 0; i += SIDE) {
+        size_t k = n - i < SIDE ? n - i : SIDE;
 
-        if (i + SIDE < n)
-            look_ahead(m, pos + i + SIDE, n - i - SIDE);
-        for (; i < n && k < SIDE; i++)
-            if (m->mark[pos[i]] < m->now - 1)
-                some[k++] = pos[i];
-        if (k > 0)
-            hash_some(hash, m, some, k);
-        for (size_t j = 0; j < k; j++)
-            if (m->heap < m->room || key > m->best[m->found].key || hash[j] <= m->best[m->found].hash)
-                push(m, (struct entry){key, hash[j], m->order[some[j]], some[j]});
+        look_ahead(m, pos, n, i + SIDE);
+        hash_some(hash, m, pos + i, k);
+        /* Marks are looked at last: most tracks come too late for the ranking, and theirs would have to be fetched. */
+        for (size_t j = 0; j < k; j++) {
+            uint32_t at = pos[i + j];
+
+            if (hash[j] <= m->bound &&
+                (m->heap < m->room || key > m->best[m->found].key || hash[j] <= m->best[m->found].hash) &&
+                m->mark[at] < m->now - 1)
+                push(m, (struct entry){key, hash[j], m->order[at], at});
+        }
     }
 }
 

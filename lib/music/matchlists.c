@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The catalogue as a matcher wants it: tracks in the order of their tuples, and for each modality the tracks of each
- * code with their other codes beside them, so that agreement is found by reading on and comparing, 32 tracks an
- * instruction. All by counting sorts: linear time. Memory: 62 bytes a track, 30 more with its id of 22.
+ * code with their other codes beside them, so that agreement is found by reading on and comparing, 64 tracks at a
+ * time. All by counting sorts: linear time. Memory: 62 bytes a track, 30 more with its id of 22.
  */
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #include "music/matcher.h"
 
@@ -103,7 +106,7 @@ index_modality(struct matcher *m, int mod, uint32_t *start, struct err *err)
     if (mod != 0 && (l->pos = calloc((size_t)n + 1, sizeof(*l->pos))) == NULL)
         return err_memory(err);
     for (int other = 0; other < MODALITIES; other++)
-        if (other != mod && (l->code[other] = calloc((size_t)n + 1, sizeof(**l->code))) == NULL)
+        if (other != mod && (l->code[other] = calloc((size_t)n + MATCH_WORD, sizeof(**l->code))) == NULL)
             return err_memory(err);
     count_keys(start, m->items, mod);
     absent = mod == 0 ? 0 : start[1]; /* the playlist's list has all tracks: its index is the position */
@@ -177,26 +180,45 @@ match_range(size_t *to, const struct matcher *m, int mod, int32_t code)
     return l->start[code];
 }
 
+/* Bits of those of 64 codes that are the one wanted. */
+static inline uint64_t
+equal(const uint16_t *code, uint16_t want)
+{
+    uint64_t bits = 0;
+
+#ifdef __AVX2__
+    for (int i = 0; i < 2; i++) {
+        const __m256i *p = (const __m256i *)(const void *)(code + 32 * i);
+        __m256i a = _mm256_cmpeq_epi16(_mm256_loadu_si256(p), _mm256_set1_epi16((short)want));
+        __m256i b = _mm256_cmpeq_epi16(_mm256_loadu_si256(p + 1), _mm256_set1_epi16((short)want));
+        __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8); /* packed half by half */
+
+        bits |= (uint64_t)(uint32_t)_mm256_movemask_epi8(both) << (32 * i);
+    }
+#else
+    for (int i = 0; i < MATCH_WORD; i++)
+        bits |= (uint64_t)(code[i] == want) << i;
+#endif
+    return bits;
+}
+
 void
 match_agree(
-    uint16_t *agree, uint32_t *pos, const struct matcher *m, int mod, size_t at, size_t n, const struct codes *codes)
+    uint64_t agree[MODALITIES], const struct matcher *m, int mod, size_t at, size_t n, const struct codes *codes)
 {
     const struct list *l = &m->list[mod];
+    uint64_t all = UINT64_MAX >> (MATCH_WORD - n);
 
-    memset(agree, 0, n * sizeof(*agree));
-    for (size_t i = 0; i < n; i++)
-        pos[i] = l->pos == NULL ? (uint32_t)(at + i) : l->pos[at + i];
     for (int other = 0; other < MODALITIES; other++) {
-        const uint16_t *code;
-        uint16_t want = (uint16_t)codes->code[other], bit = (uint16_t)(1U << other);
-
+        agree[other] = 0;
         if (other == mod || codes->code[other] == CODE_NONE)
             continue;
-        code = l->code[other] + at;
-        for (size_t i = 0; i < n; i++)
-            agree[i] |= code[i] == want ? bit : 0;
-        for (size_t i = 0; i < n && want == CODE_MAX; i++)
-            if (m->items->codes[m->order[pos[i]]].code[other] == CODE_NONE)
-                agree[i] &= (uint16_t)~bit;
+        agree[other] = all & equal(l->code[other] + at, (uint16_t)codes->code[other]);
+        for (uint64_t bits = agree[other]; codes->code[other] == CODE_MAX && bits != 0; bits &= bits - 1) {
+            size_t i = (size_t)__builtin_ctzll(bits);
+
+            if (m->items->codes[m->order[match_entry(m, mod, at + i)]].code[other] == CODE_NONE)
+                agree[other] &= ~(UINT64_C(1) << i);
+        }
     }
 }
