@@ -9,11 +9,13 @@ struct options {
     int64_t dim, epochs, negative, min_count, window;
     double rate, subsample;
     const char *tracks;
+    bool hogwild;
 };
 
 static const struct opt table[] = {
     OPT_INT('d', "dim", struct options, dim, "N", "128", 1, 4096, "numbers of a vector"),
     OPT_INT('e', "epochs", struct options, epochs, "N", "10", 1, 10000, "passes over the playlists"),
+    OPT_FLAG(0, "hogwild", struct options, hogwild, "threads do not wait for each other: faster, never the same twice"),
     OPT_INT(0, "min-count", struct options, min_count, "N", "1", 1, 1000000, "leave out tracks of fewer playlists"),
     OPT_INT(
         0, "negative", struct options, negative, "N", "5", 1, 100, "weight of the drawn tracks against the true ones"),
@@ -127,7 +129,7 @@ main(int argc, char **argv)
     struct options o;
     struct job job = {.stage = stage_start(argc, argv, &program, &o)};
     struct item2vec_options how = {(size_t)o.dim, (size_t)o.epochs, (size_t)o.negative, (size_t)o.min_count,
-        (size_t)o.window, o.rate, o.subsample, stage_seed(job.stage)};
+        (size_t)o.window, o.rate, o.subsample, stage_seed(job.stage), o.hogwild};
     struct err err;
 
     num_init(stage_threads(job.stage));

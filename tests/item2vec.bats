@@ -67,6 +67,21 @@ JSON
     run -1 cmp -s a.mp d.mp
 }
 
+@test "item2vec: --hogwild learns the same groups, with one thread the same bytes twice" {
+    planted 400 | mk in.mp
+    run -0 --separate-stderr item2vec --hogwild --dim 16 --epochs 20 --threads 2 -o v.mp in.mp
+    echo "$stderr" | awk '{ sub(/.* loss=/, ""); exit !($1 < 3) }'
+    kmeans -m playlist -k 8 --unit -o v.cb v.mp
+    mp2json v.mp | jq -c '{track_id, playlist: .vector}' | mk joined.mp
+    tok-map -c v.cb joined.mp | mp2json | jq -es 'length == 96
+        and ([.[] | [(.track_id | split("-")[0]), .codes.playlist]] | unique | length == 8)'
+    item2vec --hogwild --dim 16 --epochs 2 --threads 1 -o a.mp in.mp
+    item2vec --hogwild --dim 16 --epochs 2 --threads 1 -o b.mp in.mp
+    item2vec --dim 16 --epochs 2 --threads 1 -o c.mp in.mp
+    same a.mp b.mp
+    run -1 cmp -s a.mp c.mp
+}
+
 # How much closer two tracks of one half are than two of both halves, by cosine.
 apart() {
     mp2json "$1" | jq -s 'def len: map(. * .) | add | sqrt; def cos($a; $b): [$a, $b | . as $v | len as $n | map(. / $n)]

@@ -12,7 +12,10 @@
  *
  * Any number of threads gives the same bits: BLOCK pieces at a time take their gradients in parallel against vectors
  * that stand still; then each vector adds what came for it in the order of the pieces, vectors being shared out among
- * the threads. Departures from word2vec: a track counts once in a playlist however long that is (the mean over its
+ * the threads. With hogwild a thread takes the steps of a piece at once and nobody waits (Niu, Recht, Ré, Wright 2011):
+ * what another thread reads or writes meanwhile may be lost, which learning survives and sameness does not.
+ *
+ * Departures from word2vec: a track counts once in a playlist however long that is (the mean over its
  * context, not the sum; else the few longest would drown the others); without a window at most PIECE tracks of a
  * playlist are taken in an epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a
  * vector, since a block's gradients are sums of very different sizes.
@@ -239,28 +242,33 @@ step(struct item2vec *iv, int side, uint32_t track, const float *gradient, float
         vec_axpy(iv->vec[side] + track * iv->o.dim, -rate / sqrtf(*sum), gradient, iv->o.dim);
 }
 
+/* The steps that a piece asks of one of several shares of the tracks. */
+static void
+piece_steps(struct item2vec *iv, const struct piece *p, uint32_t share, uint32_t shares, float rate)
+{
+    size_t dim = iv->o.dim;
+
+    for (size_t i = 0; p->c >= 2 && i < p->c + p->m; i++) {
+        uint32_t track = p->track[i];
+        if (track % shares != share)
+            continue;
+        if (i >= p->shift && i < p->shift + p->n)
+            step(iv, 0, track, p->gradient[0] + (i - p->shift) * dim, p->square[0][i - p->shift], rate);
+        step(iv, 1, track, p->gradient[1] + i * dim, p->square[1][i], rate);
+    }
+}
+
 /* Every thread goes through the whole block and takes its share of the tracks: each vector's steps keep the block's
  * order. */
 static void
-apply(struct training *t, size_t n, float rate)
+block_steps(struct training *t, size_t n, float rate)
 {
-    struct item2vec *iv = t->iv;
-    size_t dim = iv->o.dim;
     uint32_t shares = (uint32_t)num_threads();
 
 #pragma omp parallel for schedule(static, 1) num_threads(num_threads())
     for (uint32_t share = 0; share < shares; share++)
-        for (size_t b = 0; b < n; b++) {
-            const struct piece *p = &t->piece[b];
-            for (size_t i = 0; p->c >= 2 && i < p->c + p->m; i++) {
-                uint32_t track = p->track[i];
-                if (track % shares != share)
-                    continue;
-                if (i >= p->shift && i < p->shift + p->n)
-                    step(iv, 0, track, p->gradient[0] + (i - p->shift) * dim, p->square[0][i - p->shift], rate);
-                step(iv, 1, track, p->gradient[1] + i * dim, p->square[1][i], rate);
-            }
-        }
+        for (size_t b = 0; b < n; b++)
+            piece_steps(t->iv, &t->piece[b], share, shares, rate);
 }
 
 /* ---- the training ---- */
@@ -345,6 +353,7 @@ epoch_pass(struct training *t, size_t epoch)
     for (size_t at = 0; at < t->n_units; at += BLOCK) {
         size_t n = t->n_units - at < BLOCK ? t->n_units - at : BLOCK;
         double done = ((double)epoch * (double)t->n_units + (double)at) / total;
+        float rate = (float)(iv->o.rate * (1 - done));
 
 #pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads())
         for (size_t b = 0; b < n; b++) {
@@ -353,8 +362,11 @@ epoch_pass(struct training *t, size_t epoch)
             p->wants_loss = (at + b) % every == 0;
             if (p->c >= 2)
                 piece_gradients(p, &t->work[num_thread()], iv);
+            if (iv->o.hogwild)
+                piece_steps(iv, p, 0, 1, rate);
         }
-        apply(t, n, (float)(iv->o.rate * (1 - done)));
+        if (!iv->o.hogwild)
+            block_steps(t, n, rate);
         for (size_t b = 0; b < n; b++)
             if (t->piece[b].c >= 2 && t->piece[b].wants_loss) {
                 loss += t->piece[b].loss;
