@@ -205,7 +205,8 @@ asan-all asan-units: | $(BUILD)/packages
 asan-units: | $(if $(filter asan,$(MAKECMDGOALS)),asan-all)
 
 .PHONY: avx512
-avx512: | $(BUILD)/packages-test ## unit tests of the code for AVX-512, emulated where the processor lacks it
+avx512: ## unit tests of the code for AVX-512, emulated where the processor lacks it
+	bash pipelines/packages.sh avx512
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/avx512 CC='$(CC) -include tests/unit/avx512.h' WARN='-w -Wno-psabi' units
 	@for t in $(UNITS:%=$(BUILD)/avx512/unit/%); do echo $$t; $$t >$$t.tap || { grep -v '^ok' $$t.tap; exit 1; }; done
 

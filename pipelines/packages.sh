@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh [test | bench] - installs what is missing of the distribution's packages, and says which.
+# packages.sh [test | avx512 | bench] - installs what is missing of the distribution's packages, and says which.
 #
-# Without an argument: what the build and the runs need. With "test": what lint and tests need besides; with "bench":
-# what benchmarks compare with. Looks for the programs and libraries themselves, not for packages: what came onto the machine in another
+# Without an argument: what the build and the runs need. With "test": what lint and tests need besides; with "avx512":
+# what `make avx512` does; with "bench": what benchmarks compare with. Looks for the programs and libraries themselves, not for packages: what came onto the machine in another
 # way is fine. Without root and sudo it prints the one command to run, and ends with 1.
 set -eu -o pipefail
 
@@ -37,11 +37,13 @@ clang clang
 clang-format clang-format
 git git
 libomp-dev /usr/lib/llvm-*/lib/clang/*/include/omp.h
-libsimde-dev /usr/include/simde/x86/avx512.h
 mandoc mandoc
 python3 python3
 shellcheck shellcheck
 valgrind valgrind
+'
+avx512='
+libsimde-dev /usr/include/simde/x86/avx512.h
 '
 
 bench='
@@ -73,8 +75,9 @@ missing() {
 case ${1-} in
     '') list=$build ;;
     test) list=$build$test ;;
+    avx512) list=$build$avx512 ;;
     bench) list=$build$bench ;;
-    *) echo "usage: packages.sh [test | bench]" >&2; exit 64 ;;
+    *) echo "usage: packages.sh [test | avx512 | bench]" >&2; exit 64 ;;
 esac
 mapfile -t need < <(missing <<<"$list")
 [ ${#need[@]} -eq 0 ] && exit 0

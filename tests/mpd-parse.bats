@@ -141,6 +141,14 @@ says() {
     [ "$(mp2json stdin.mp | jq -c .tracks)" = $'["a"]\n["b"]' ]
 }
 
+@test "mpd-parse: standard input that is a file is read once, and to its end" {
+    slice s.json 0-0 '{"pid":0,"tracks":[{"track_uri":"a"}]}'
+    run -65 --separate-stderr mpd-parse -o p.mp - - <s.json
+    [[ $stderr == "mpd-parse: stdin: byte 0: expected a JSON object, got nothing at all"* ]]
+    [ -z "$({ mpd-parse -o p.mp && cat; } <s.json)" ]
+    [ "$(mp2json p.mp | jq -c .tracks)" = '["a"]' ]
+}
+
 @test "mpd-parse: no playlists are an empty stream" {
     slice s.json '' ''
     run -0 --separate-stderr mpd-parse -o p.mp s.json

@@ -133,9 +133,13 @@ item2vec_add(struct item2vec *iv, const msgpack_object *playlist, struct err *er
     if (reserve(iv, tracks->via.array.size, err) != OK)
         return err->status;
     entry = iv->entry + iv->n_entries;
-    for (uint32_t i = 0; i < tracks->via.array.size; i++) {
-        struct str s;
-        if (obj_str(&s, &tracks->via.array.ptr[i], "tracks", err) != OK || ids_add(&entry[i], iv->ids, s, err) != OK)
+    for (uint32_t from = 0, some; from < tracks->via.array.size; from += some) {
+        struct str s[IDS_TOGETHER];
+
+        some = tracks->via.array.size - from < IDS_TOGETHER ? tracks->via.array.size - from : IDS_TOGETHER;
+        for (uint32_t i = 0; i < some; i++) /* which was checked above */
+            (void)obj_str(&s[i], &tracks->via.array.ptr[from + i], "tracks", err);
+        if (ids_add_many(entry + from, iv->ids, s, some, err) != OK)
             return err->status;
     }
     if ((n = each_once(iv, entry, tracks->via.array.size, err)) == SIZE_MAX)

@@ -13,7 +13,6 @@
  * in anything, all others are hashed to fill the ranking.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "music/matcher.h"
 

@@ -76,8 +76,9 @@ match_group(struct matcher *m, size_t top)
 }
 
 /*
- * Hashes are as good as random: below room + 4 sqrt(room) parts in n lie fewer than room of n once in ten thousand
- * times. Of the others some room log(n / room) would be pushed in vain.
+ * Hashes are as good as random: fewer than room of n lie below room + 4 sqrt(room) parts in n once in ten thousand
+ * times. Without the bound some room log(n / room) more would be pushed, and pushed out again. Tracks that are marked
+ * count in n: if too few are left, match_short says so.
  */
 void
 match_expect(struct matcher *m, size_t n)

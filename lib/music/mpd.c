@@ -215,11 +215,7 @@ static enum status
 put_track(struct mpd *m, const struct mpd_entry *e, struct err *err)
 {
     struct rec_writer *w = m->tracks;
-    uint32_t n = ids_count(m->seen), index;
-    enum status st = ids_add(&index, m->seen, e->id, err);
 
-    if (st != OK || index < n)
-        return st;
     m->count.tracks++;
     m->count.untitled += !e->titled;
     rec_begin(w);
@@ -230,6 +226,30 @@ put_track(struct mpd *m, const struct mpd_entry *e, struct err *err)
     if (e->duration_ms > 0) /* 0 stands for not known */
         put_i64(w, "duration_ms", e->duration_ms);
     return rec_end(w, err);
+}
+
+/* Tracks that no playlist before had. They are numbered in their order. */
+static enum status
+put_new_tracks(struct mpd *m, const struct mpd_list *p, struct err *err)
+{
+    for (size_t from = 0, some; from < p->n; from += some) {
+        struct str id[IDS_TOGETHER];
+        uint32_t index[IDS_TOGETHER], next = ids_count(m->seen);
+        enum status st;
+
+        some = p->n - from < IDS_TOGETHER ? p->n - from : IDS_TOGETHER;
+        for (size_t i = 0; i < some; i++)
+            id[i] = p->entry[from + i].id;
+        st = ids_add_many(index, m->seen, id, some, err);
+        for (size_t i = 0; i < some && st == OK; i++)
+            if (index[i] == next) {
+                next++;
+                st = put_track(m, &p->entry[from + i], err);
+            }
+        if (st != OK)
+            return st;
+    }
+    return OK;
 }
 
 enum status
@@ -245,12 +265,7 @@ mpd_write(struct mpd *m, const struct mpd_playlist *text, struct err *err)
         return st;
     m->count.playlists++;
     m->count.entries += p->n;
-    if (m->tracks == NULL)
-        return OK;
-    for (size_t i = 0; i < p->n; i++)
-        if ((st = put_track(m, &p->entry[i], err)) != OK)
-            return st;
-    return OK;
+    return m->tracks == NULL ? OK : put_new_tracks(m, p, err);
 }
 
 /* ---- files ---- */

@@ -472,6 +472,8 @@ mpdscan_element(struct str *value, struct mpdscan *s, struct err *err)
         i = skip_space(s, i + 1);
     }
     opens = i < s->end && (p[i] == '{' || p[i] == '[');
+    if (!opens && i < s->end && p[i] != '"')
+        s->n_ends = 0; /* within a word that is none there may be quotes and brackets, which were counted */
     if ((st = take_value(value, &i, opens ? element_end(s, i) : 0, s, err)) != OK)
         return st;
     s->first = false;

@@ -223,22 +223,42 @@ fill_test(struct splitter *s, struct err *err)
     return st;
 }
 
-/* The index of a track, with room for its flags. */
+/* Room for the flags of all tracks so far. */
 static enum status
-track_index(uint32_t *index, struct splitter *s, struct str id, struct err *err)
+reserve_flags(struct splitter *s, struct err *err)
 {
-    enum status st = ids_add(index, s->tracks, id, err);
+    size_t n = ids_count(s->tracks), want = n < 1024 ? 1024 : n;
+    unsigned char *p;
 
-    if (st == OK && *index >= s->flags) {
-        size_t want = s->flags < 1024 ? 1024 : s->flags;
-        unsigned char *p;
-        if (!size_mul(&want, want, 2) || (p = realloc(s->flag, want)) == NULL)
-            return err_memory(err);
-        memset(p + s->flags, 0, want - s->flags);
-        s->flag = p;
-        s->flags = want;
+    if (n <= s->flags)
+        return OK;
+    if (!size_mul(&want, want, 2) || (p = realloc(s->flag, want)) == NULL)
+        return err_memory(err);
+    memset(p + s->flags, 0, want - s->flags);
+    s->flag = p;
+    s->flags = want;
+    return OK;
+}
+
+/* The tracks of a playlist, which were checked; flag is what they are from now on. */
+static enum status
+note_tracks(struct splitter *s, const msgpack_object *tracks, unsigned char flag, struct err *err)
+{
+    const msgpack_object_array *a = &tracks->via.array;
+
+    for (uint32_t from = 0, some; from < a->size; from += some) {
+        struct str id[IDS_TOGETHER];
+        uint32_t index[IDS_TOGETHER];
+
+        some = a->size - from < IDS_TOGETHER ? a->size - from : IDS_TOGETHER;
+        for (uint32_t i = 0; i < some; i++)
+            id[i] = (struct str){a->ptr[from + i].via.str.ptr, a->ptr[from + i].via.str.size};
+        if (ids_add_many(index, s->tracks, id, some, err) != OK || reserve_flags(s, err) != OK)
+            return err->status;
+        for (uint32_t i = 0; i < some; i++)
+            s->flag[index[i]] |= flag;
     }
-    return st;
+    return OK;
 }
 
 static enum split
@@ -256,7 +276,6 @@ enum status
 split_playlist(struct rec_writer *w, struct splitter *s, const msgpack_object *playlist, struct err *err)
 {
     static const char *const skip[] = {"split", NULL};
-    const msgpack_object *tracks;
     struct str id;
     int64_t day;
     bool dated;
@@ -275,16 +294,7 @@ split_playlist(struct rec_writer *w, struct splitter *s, const msgpack_object *p
         return st;
     s->count.playlists[split]++;
     s->count.undated += !dated;
-    tracks = map_find(playlist, "tracks");
-    for (uint32_t i = 0; i < tracks->via.array.size; i++) {
-        const msgpack_object *o = &tracks->via.array.ptr[i];
-        uint32_t index;
-        if ((st = track_index(&index, s, (struct str){o->via.str.ptr, o->via.str.size}, err)) != OK)
-            return st;
-        if (split == SPLIT_TRAIN)
-            s->flag[index] |= IN_TRAIN;
-    }
-    return OK;
+    return note_tracks(s, map_find(playlist, "tracks"), split == SPLIT_TRAIN ? IN_TRAIN : 0, err);
 }
 
 enum status
@@ -296,7 +306,8 @@ split_track(struct rec_writer *w, struct splitter *s, const msgpack_object *trac
     enum status st;
     bool cold;
 
-    if ((st = map_id(&id, track, "track_id", err)) != OK || (st = track_index(&index, s, id, err)) != OK)
+    if ((st = map_id(&id, track, "track_id", err)) != OK || (st = ids_add(&index, s->tracks, id, err)) != OK ||
+        (st = reserve_flags(s, err)) != OK)
         return st;
     if (s->flag[index] & WRITTEN) {
         s->count.repeated++;

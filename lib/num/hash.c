@@ -22,9 +22,19 @@
 #endif
 #define VECS (LANES / WIDE)
 
-typedef uint64_t lanes __attribute__((vector_size(WIDE * sizeof(uint64_t))));
+typedef uint64_t words __attribute__((vector_size(WIDE * sizeof(uint64_t))));
 
-#define ROTL(x, k) ((x) << (k) | (x) >> (64 - (k))) /* of a number, or of each of a vector */
+static inline uint64_t
+rotl(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
+
+static inline words
+rotl_words(words x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
 
 /* Little-endian, whatever the machine. */
 static uint64_t
@@ -40,7 +50,7 @@ load(const unsigned char *p, size_t n)
 static inline uint64_t
 xxh_round(uint64_t acc, uint64_t x)
 {
-    return ROTL(acc + x * P2, 31) * P1;
+    return rotl(acc + x * P2, 31) * P1;
 }
 
 /* The four lanes over as many whole blocks of 32 bytes as there are. */
@@ -53,7 +63,7 @@ xxh_blocks(const unsigned char **p, const unsigned char *end, uint64_t seed)
     for (; end - *p >= 32; *p += 32)
         for (size_t i = 0; i < 4; i++)
             v[i] = xxh_round(v[i], load(*p + 8 * i, 8));
-    h = ROTL(v[0], 1) + ROTL(v[1], 7) + ROTL(v[2], 12) + ROTL(v[3], 18);
+    h = rotl(v[0], 1) + rotl(v[1], 7) + rotl(v[2], 12) + rotl(v[3], 18);
     for (size_t i = 0; i < 4; i++)
         h = (h ^ xxh_round(0, v[i])) * P1 + P4;
     return h;
@@ -68,13 +78,13 @@ hash64(uint64_t seed, const void *bytes, size_t n)
 
     h += n;
     for (; end - p >= 8; p += 8)
-        h = ROTL(h ^ xxh_round(0, load(p, 8)), 27) * P1 + P4;
+        h = rotl(h ^ xxh_round(0, load(p, 8)), 27) * P1 + P4;
     if (end - p >= 4) {
-        h = ROTL(h ^ load(p, 4) * P1, 23) * P2 + P3;
+        h = rotl(h ^ load(p, 4) * P1, 23) * P2 + P3;
         p += 4;
     }
     for (; p < end; p++)
-        h = ROTL(h ^ *p * P5, 11) * P1;
+        h = rotl(h ^ *p * P5, 11) * P1;
     h = (h ^ h >> 33) * P2;
     h = (h ^ h >> 29) * P3;
     return h ^ h >> 32;
@@ -82,7 +92,7 @@ hash64(uint64_t seed, const void *bytes, size_t n)
 
 /* Of each lane's string n (≤ 8) bytes from at, as integers. */
 static inline void
-load_lanes(lanes w[VECS], const char *const *p, size_t at, size_t n)
+load_lanes(words w[VECS], const char *const *p, size_t at, size_t n)
 {
     for (size_t i = 0; i < LANES; i++) {
         uint64_t word = 0;
@@ -93,32 +103,32 @@ load_lanes(lanes w[VECS], const char *const *p, size_t at, size_t n)
 }
 
 /* Steps of the specification over the n (< 8) bytes of w, of which each lane's string ends. */
-static inline lanes
-mix_tail(lanes h, lanes w, size_t n)
+static inline words
+mix_tail(words h, words w, size_t n)
 {
     if (n >= 4) {
         h ^= (w & UINT32_MAX) * P1;
-        h = ROTL(h, 23) * P2 + P3;
+        h = rotl_words(h, 23) * P2 + P3;
         w >>= 32;
         n -= 4;
     }
     for (; n > 0; n--, w >>= 8) {
         h ^= (w & 0xff) * P5;
-        h = ROTL(h, 11) * P1;
+        h = rotl_words(h, 11) * P1;
     }
     return h;
 }
 
-static inline lanes
-mix_words(lanes h, lanes w)
+static inline words
+mix_words(words h, words w)
 {
     w *= P2;
-    h ^= ROTL(w, 31) * P1;
-    return ROTL(h, 27) * P1 + P4;
+    h ^= rotl_words(w, 31) * P1;
+    return rotl_words(h, 27) * P1 + P4;
 }
 
-static inline lanes
-avalanche(lanes h)
+static inline words
+avalanche(words h)
 {
     h = (h ^ h >> 33) * P2;
     h = (h ^ h >> 29) * P3;
@@ -128,7 +138,7 @@ avalanche(lanes h)
 void
 hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n)
 {
-    lanes h[VECS], w[VECS];
+    words h[VECS], w[VECS];
     size_t at = 0;
 
     for (size_t i = 0; i < LANES && n >= 32; i++)
@@ -136,7 +146,7 @@ hash64_sixteen(uint64_t *hash, uint64_t seed, const char *const *p, size_t n)
     if (n >= 32)
         return;
     for (size_t v = 0; v < VECS; v++)
-        h[v] = (lanes){0} + (seed + P5 + n);
+        h[v] = (words){0} + (seed + P5 + n);
     for (; n - at >= 8; at += 8) {
         load_lanes(w, p, at, 8);
         for (size_t v = 0; v < VECS; v++)

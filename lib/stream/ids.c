@@ -135,10 +135,9 @@ store(struct ids *ids, struct str s)
     return p;
 }
 
-enum status
-ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err)
+static enum status
+add_hashed(uint32_t *index, struct ids *ids, struct str s, uint64_t h, struct err *err)
 {
-    uint64_t h = str_hash(s);
     uint32_t i = probe(ids, s, h);
     char *p;
 
@@ -161,6 +160,47 @@ ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err)
     ids->hash[ids->n] = h;
     *index = ids->n++;
     ids->slot[i] = ids->n;
+    return OK;
+}
+
+enum status
+ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err)
+{
+    return add_hashed(index, ids, s, str_hash(s), err);
+}
+
+/*
+ * Of a table larger than the cache a string is waited for thrice: for its slot, for what the slot says, for the bytes
+ * there. Some strings together wait three times, too.
+ */
+enum status
+ids_add_many(uint32_t *index, struct ids *ids, const struct str *s, size_t n, struct err *err)
+{
+    uint64_t hash[IDS_TOGETHER];
+
+    for (size_t from = 0; from < n; from += IDS_TOGETHER) {
+        size_t to = n - from < IDS_TOGETHER ? n : from + IDS_TOGETHER;
+
+        for (size_t i = from; i < to; i++) {
+            hash[i - from] = str_hash(s[i]);
+            __builtin_prefetch(&ids->slot[hash[i - from] & (ids->slots - 1)]);
+        }
+        for (size_t i = from; i < to; i++) {
+            uint32_t k = ids->slot[hash[i - from] & (ids->slots - 1)];
+            if (k > 0) {
+                __builtin_prefetch(&ids->hash[k - 1]);
+                __builtin_prefetch(&ids->str[k - 1]);
+            }
+        }
+        for (size_t i = from; i < to; i++) {
+            uint32_t k = ids->slot[hash[i - from] & (ids->slots - 1)];
+            if (k > 0)
+                __builtin_prefetch(ids->str[k - 1].p);
+        }
+        for (size_t i = from; i < to; i++)
+            if (add_hashed(&index[i], ids, s[i], hash[i - from], err) != OK)
+                return err->status;
+    }
     return OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map - the bytes of a whole file: mapped where it is one, read into memory where it is a pipe or standard input.
+ * map - the bytes of a whole file: mapped where it is one, read into memory where it is a pipe or was read from.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@ page(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* m's bytes are the n > 0 of fd, from its first on, and zeros follow for a page: false with errno. */
+/* m's bytes are the n > 0 of fd, from its first on, and a page that can be read follows: false with errno. */
 static bool
 map_fd(struct mapped *m, int fd, size_t n)
 {
@@ -70,8 +70,11 @@ file_map_stream(struct mapped *out, FILE *f)
     struct stat sb;
 
     *out = (struct mapped){.p = ""};
-    return ftello(f) == 0 && fstat(fileno(f), &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_size > 0 &&
-           map_fd(out, fileno(f), (size_t)sb.st_size);
+    if (ftello(f) != 0 || fstat(fileno(f), &sb) != 0 || !S_ISREG(sb.st_mode) || sb.st_size == 0 ||
+        !map_fd(out, fileno(f), (size_t)sb.st_size))
+        return false;
+    (void)fseeko(f, 0, SEEK_END); /* as if it had been read: standard input may have other readers */
+    return true;
 }
 
 void

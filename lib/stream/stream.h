@@ -54,7 +54,8 @@ struct mapped {
 };
 /* path "-" is stdin. NOINPUT, IO, SYSTEM. A mapped file that is cut while it is read ends the program by SIGBUS. */
 enum status file_map(struct mapped *out, const char *path, struct err *err);
-/* The file that f reads, if it can be mapped, has bytes, and none was read yet; else false. A page of zeros follows. */
+/* The file that f reads, which is at its end then; false if it cannot be mapped, has no bytes, or was read from. A page
+ * that can be read follows. Cut while it is read it ends the program, too. */
 bool file_map_stream(struct mapped *out, FILE *f);
 /* Bytes from … to-1 will not be looked at again, nor those before: the memory that holds them is given back. */
 void file_passed(const struct mapped *m, size_t from, size_t to);
@@ -68,6 +69,10 @@ struct ids;
 enum status ids_new(struct ids **out, struct err *err);
 void ids_free(struct ids *ids);
 enum status ids_add(uint32_t *index, struct ids *ids, struct str s, struct err *err);
+/* The same of n strings one after the other: index[i] is that of s[i]. Faster where there are very many, if some
+ * IDS_TOGETHER come at a time. */
+#define IDS_TOGETHER 64
+enum status ids_add_many(uint32_t *index, struct ids *ids, const struct str *s, size_t n, struct err *err);
 #define IDS_NONE UINT32_MAX
 uint32_t ids_find(const struct ids *ids, struct str s);    /* IDS_NONE if it is not there */
 struct str ids_str(const struct ids *ids, uint32_t index); /* lives until ids_free */

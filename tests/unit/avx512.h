@@ -11,6 +11,7 @@
 
 #define __AVX512F__ 1
 #define __AVX512BW__ 1
+#define __AVX512DQ__ 1
 #define __AVX512BF16__ 1
 
 /* ---- what SIMDe 0.7 lacks ---- */

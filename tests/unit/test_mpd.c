@@ -169,6 +169,9 @@ test_positions(void)
     o = parse_text("{\"playlists\": [");
     CHECK(strcmp(o.err.text, "slice.json: byte 15: the file is cut off with 2 brackets open") == 0,
         "a file cut off elsewhere counts open brackets");
+    o = parse_text("{\"playlists\": [1[, {\"pid\": 1, \"tracks\": []}, {\"pid\": 2, \"tracks\": []}]]}");
+    CHECK(o.st == DATA && o.bad == 1 && o.count.playlists == 2 && strstr(o.err.text, "byte 70: expected") != NULL,
+        "a bracket within a word that is none is found behind the playlists that follow");
     o = parse_text("\n[1]");
     CHECK(o.st == DATA && strcmp(o.err.text, "slice.json: byte 1: expected a JSON object, got byte 0x5b") == 0,
         "an array is no slice");
@@ -342,7 +345,7 @@ compare(const char *bytes, size_t n)
     return wrong;
 }
 
-/* A slice behind blanks, of size bytes: its last playlist ends three bytes before. */
+/* A slice behind blanks, of size bytes: its last playlist ends two bytes before. */
 static char *
 slice_of(size_t size)
 {

@@ -195,6 +195,32 @@ test_ids(void)
     ids_free(ids);
 }
 
+/* Many at a time, new and repeated ones mixed, while the table grows. */
+static void
+test_ids_many(void)
+{
+    static char name[3000][16];
+    static struct str s[3000];
+    static uint32_t index[3000];
+    struct ids *many, *one;
+    struct err err;
+    bool same = ids_new(&many, &err) == OK && ids_new(&one, &err) == OK;
+
+    for (size_t i = 0; i < 3000; i++)
+        s[i] = (struct str){name[i], (size_t)snprintf(name[i], sizeof(name[i]), "t%zu", i % 3 == 0 ? i / 7 : i)};
+    for (size_t from = 0, n = 1; from < 3000 && same; from += n, n = n * 3 + 1) {
+        n = n < 3000 - from ? n : 3000 - from;
+        same = ids_add_many(index + from, many, s + from, n, &err) == OK;
+    }
+    for (size_t i = 0; i < 3000 && same; i++) {
+        uint32_t k;
+        same = ids_add(&k, one, s[i], &err) == OK && index[i] == k && str_eq(ids_str(many, k), s[i]);
+    }
+    CHECK(same && ids_count(many) == ids_count(one), "many at a time are numbered as one by one");
+    ids_free(many);
+    ids_free(one);
+}
+
 int
 main(void)
 {
@@ -206,6 +232,7 @@ main(void)
     test_write();
     test_fields();
     test_ids();
+    test_ids_many();
     (void)unlink(path);
     return unit_done();
 }
