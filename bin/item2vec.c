@@ -15,7 +15,7 @@ struct options {
 static const struct opt table[] = {
     OPT_INT('d', "dim", struct options, dim, "N", "128", 1, 4096, "numbers of a vector"),
     OPT_INT('e', "epochs", struct options, epochs, "N", "10", 1, 10000, "passes over the playlists"),
-    OPT_FLAG(0, "hogwild", struct options, hogwild, "threads do not wait for each other: faster, never the same twice"),
+    OPT_FLAG(0, "hogwild", struct options, hogwild, "faster; with several threads never the same twice"),
     OPT_INT(0, "min-count", struct options, min_count, "N", "1", 1, 1000000, "leave out tracks of fewer playlists"),
     OPT_INT(
         0, "negative", struct options, negative, "N", "5", 1, 100, "weight of the drawn tracks against the true ones"),

@@ -265,7 +265,7 @@ struct item2vec_options {
     size_t window; /* tracks on either side that are a track's context, at most; 0 for the whole playlist */
     double rate, subsample;
     uint64_t seed;
-    bool hogwild; /* each thread's steps at once: faster, and with several threads never the same twice */
+    bool hogwild; /* threads do not keep an order: faster, with several of them never the same twice */
 };
 struct item2vec;
 enum status item2vec_new(struct item2vec **out, const struct item2vec_options *o, struct err *err);

@@ -12,13 +12,14 @@
  *
  * Any number of threads gives the same bits: BLOCK pieces at a time take their gradients in parallel against vectors
  * that stand still; then each vector adds what came for it in the order of the pieces, vectors being shared out among
- * the threads. With hogwild a thread takes the steps of a piece at once and nobody waits (Niu, Recht, Ré, Wright 2011):
- * what another thread reads or writes meanwhile may be lost, which learning survives and sameness does not.
+ * the threads. With hogwild a thread takes the steps of a piece as soon as it has them (Niu, Recht, Ré, Wright 2011):
+ * what another thread writes meanwhile may be lost, which learning survives and sameness does not. The steps
+ * of a block repeat each other in part, those taken one by one do not, and go half as far.
  *
- * Departures from word2vec: a track counts once in a playlist however long that is (the mean over its
- * context, not the sum; else the few longest would drown the others); without a window at most PIECE tracks of a
- * playlist are taken in an epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a
- * vector, since a block's gradients are sums of very different sizes.
+ * Departures from word2vec: a track counts once in a playlist however long that is (the mean over its context, not the
+ * sum; else the few longest would drown the others); without a window at most PIECE tracks of a playlist are taken in an
+ * epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a vector, since a block's
+ * gradients are sums of very different sizes.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -235,11 +236,11 @@ piece_gradients(struct piece *p, struct work *w, const struct item2vec *iv)
 static void
 step(struct item2vec *iv, int side, uint32_t track, const float *gradient, float square, float rate)
 {
-    float *sum = &iv->square[side][track];
+    float sum = iv->square[side][track] + square;
 
-    *sum += square;
-    if (*sum > 0)
-        vec_axpy(iv->vec[side] + track * iv->o.dim, -rate / sqrtf(*sum), gradient, iv->o.dim);
+    iv->square[side][track] = sum;
+    if (sum > 0)
+        vec_axpy(iv->vec[side] + track * iv->o.dim, -rate / sqrtf(sum), gradient, iv->o.dim);
 }
 
 /* The steps that a piece asks of one of several shares of the tracks. */
