@@ -17,8 +17,8 @@
  * of a block repeat each other in part, those taken one by one do not, and go half as far.
  *
  * Departures from word2vec: a track counts once in a playlist however long that is (the mean over its context, not the
- * sum; else the few longest would drown the others); without a window at most PIECE tracks of a playlist are taken in an
- * epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a vector, since a block's
+ * sum; else the few longest would drown the others); without a window at most PIECE tracks of a playlist are taken in
+ * an epoch, drawn anew; steps are AdaGrad's (Duchi, Hazan, Singer 2011) with one accumulator a vector, since a block's
  * gradients are sums of very different sizes.
  */
 #include <math.h>
