@@ -3,8 +3,9 @@
 # packages.sh [test | avx512 | bench] - installs what is missing of the distribution's packages, and says which.
 #
 # Without an argument: what the build and the runs need. With "test": what lint and tests need besides; with "avx512":
-# what `make avx512` does; with "bench": what benchmarks compare with. Looks for the programs and libraries themselves, not for packages: what came onto the machine in another
-# way is fine. Without root and sudo it prints the one command to run, and ends with 1.
+# what `make avx512` does; with "bench": what benchmarks compare with. Looks for the programs and libraries themselves,
+# not for packages: what came onto the machine in another way is fine. Without root and sudo it prints the one command
+# to run, and ends with 1.
 set -eu -o pipefail
 
 # package, then what shows that it is there: a program, or pc:NAME for a library that pkg-config knows.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hashes: XXH64 (Collet, xxHash specification 0.1.1), of one string, or of sixteen of one size side by side in vectors:
- * a quarter of the time. Linear time, no memory.
+ * Hashes: XXH64 (Collet, xxHash specification 0.1.1), of one string, or of sixteen of one size side by side in vectors.
+ * Linear time, no memory.
  */
 #include <string.h>
 
