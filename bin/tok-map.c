@@ -10,7 +10,7 @@
 #include "music/music.h"
 #include "num/num.h"
 
-#define BATCH 1024
+#define BATCH 3072 /* blocks of NEAREST_ROWS for up to 32 threads; enough that none waits for long */
 
 enum missing { OMIT, IMPUTE };
 enum precision { F32, BF16, AUTO };

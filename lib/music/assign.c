@@ -10,6 +10,8 @@
 #include "music/music.h"
 #include "nearest.h"
 
+#define TILE_ROWS 6 /* that a product holds in registers */
+
 struct assigner {
     struct nearest nearest;
     struct nearest_work **work; /* one a thread */
@@ -72,10 +74,13 @@ look(int32_t *code, const struct assigner *a, const float *X, size_t m, struct n
 void
 assigner_look(int32_t *code, const struct assigner *a, const float *X, size_t n)
 {
-    size_t rows = nearest_work_rows(a->work[0]), share = (n + (size_t)a->threads - 1) / (size_t)a->threads;
+    size_t threads = (size_t)a->threads, most = nearest_work_rows(a->work[0]);
+    size_t turns = (n + most * threads - 1) / (most * threads); /* of each thread */
+    size_t rows = turns > 0 ? (n + turns * threads - 1) / (turns * threads) : most;
 
-    /* Blocks that all threads have one of; how they are cut changes no code. */
-    rows = share < rows && share > 0 ? share : rows;
+    /* As many blocks for one thread as for another; how they are cut changes no code. */
+    rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    rows = rows < most ? rows : most;
 #pragma omp parallel num_threads(a->threads)
     {
         struct nearest_work *w = a->work[num_thread()];

@@ -149,12 +149,12 @@ multiply(struct live *live, const struct search *s, float *tile, size_t panel, s
 
     for (size_t j = 0; j < live->n; j++)
         if ((live->left[j] >> m & 1U) != 0) {
-            size_t i = at + live->row[j];
+            size_t from = (at + live->row[j]) * im->dim + im->at[m];
 
-            x[n] = s->half != NULL ? (const void *)(s->half + i * im->dim) : s->X + i * im->dim;
+            x[n] = s->half != NULL ? (const void *)(s->half + from) : s->X + from;
             y[n++] = tile + live->row[j] * im->panel;
         }
-    packed_more(y, x, &p, n, 0, im->at[m], im->width[m]);
+    packed_some(y, x, &p, n, (struct packed_part){.to = 1, .k = im->at[m], .n = im->width[m], .more = true});
     for (size_t j = 0; j < live->n; j++) {
         bool news = (live->left[j] >> m & 1U) != 0;
         unsigned left = live->left[j] & ~(1U << m);

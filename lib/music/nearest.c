@@ -11,15 +11,18 @@
  *
  * Centroids lie in groups of whole panels, at most 32, so that a caller who knows better can leave groups out. Cost: 2
  * dim operations a vector and centroid looked at. Memory: the centroids packed (4 or 2 bytes a number), and once more
- * in float32; a thread's tile of at most 96 x k products.
+ * in float32; a thread's tile of at most 96 x k products. Long vectors are taken in slices that stay in the second
+ * cache while all centroids pass.
  */
 #include "nearest.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LANES 16
 #define TILE ((size_t)1 << 20) /* floats, about */
+#define SLICE 512              /* numbers of a vector, even: those of a block stay in the second cache */
 #define ROUND 0x1p-20          /* relative: more than what single operations of float32 lose together */
 
 float
@@ -138,12 +141,14 @@ nearest_set(struct nearest *n, const float *centroid)
 
 /* ---- looking ---- */
 
+#define STRIDE (SLICE + LANES) /* rows a power of two apart would share a few lines of the first cache */
+
 struct nearest_work {
-    size_t rows, width, stride; /* of a block; columns of the tile; numbers of a rounded vector */
-    float *tile;                /* (rows, width) */
-    float *least;               /* (rows, NEAREST_GROUPS) least lower bound of a group, in halves */
-    bf16 *half;                 /* (rows, stride) */
-    float *shifted;             /* (dim) */
+    size_t rows, width;          /* of a block; columns of the tile */
+    float *tile;                 /* (rows, width) */
+    float *least;                /* (rows, NEAREST_GROUPS) least lower bound of a group, in halves */
+    float *slice;                /* (rows, STRIDE) of the vectors, one beside the other, or as bf16 */
+    const void *x[NEAREST_ROWS]; /* the numbers of the slice */
 };
 
 enum status
@@ -156,13 +161,11 @@ nearest_work_new(struct nearest_work **out, const struct nearest *n, struct err 
     if (w == NULL)
         return err_memory(err);
     w->rows = rows > NEAREST_ROWS ? NEAREST_ROWS : rows < NEAREST_ROWS / 4 ? NEAREST_ROWS / 4 : rows;
-    w->width = columns(n) + LANES; /* rows a power of two apart would share a few lines of the first cache */
-    w->stride = (n->dim + 1) / 2 * 2;
+    w->width = columns(n) + LANES; /* as with STRIDE */
     w->tile = calloc(w->rows, w->width * sizeof(*w->tile));
     w->least = calloc(w->rows, NEAREST_GROUPS * sizeof(*w->least));
-    w->half = calloc(n->half ? w->rows : 1, w->stride * sizeof(*w->half));
-    w->shifted = calloc(n->dim, sizeof(*w->shifted));
-    if (w->tile == NULL || w->least == NULL || w->half == NULL || w->shifted == NULL) {
+    w->slice = calloc(w->rows, STRIDE * sizeof(*w->slice));
+    if (w->tile == NULL || w->least == NULL || w->slice == NULL) {
         nearest_work_free(w);
         return err_memory(err);
     }
@@ -177,8 +180,7 @@ nearest_work_free(struct nearest_work *w)
         return;
     free(w->tile);
     free(w->least);
-    free(w->half);
-    free(w->shifted);
+    free(w->slice);
     free(w);
 }
 
@@ -186,6 +188,29 @@ size_t
 nearest_work_rows(const struct nearest_work *w)
 {
     return w->rows;
+}
+
+static size_t
+slice_size(const struct nearest *n, size_t k)
+{
+    return n->dim - k < SLICE ? n->dim - k : SLICE;
+}
+
+/* What the products take from vector x for the slice from k on; room for a slice. */
+static const void *
+slice_of(float *room, const struct nearest *n, const float *x, size_t k)
+{
+    size_t m = slice_size(n, k);
+    bf16 *half = (bf16 *)(void *)room;
+    float shifted[SLICE];
+
+    if (!n->half)
+        return m == n->dim ? x : memcpy(room, x + k, m * sizeof(*room));
+    for (size_t j = 0; j < m && n->mean != NULL; j++)
+        shifted[j] = x[k + j] - n->mean[k + j];
+    half[(m - 1) | 1] = 0; /* what makes a pair of an odd last number */
+    bf16_pack(half, n->mean != NULL ? shifted : x + k, m);
+    return half;
 }
 
 /* The least lower bound of a vector's distances to m columns from c on, halved and without its own squared length. */
@@ -223,24 +248,34 @@ length(float norm2)
     return sqrtf(norm2) * (float)(1 + 2 * ROUND);
 }
 
-/* Products and bounds of group g for the rows that look there. */
+/* Products, of a slice from k on, with group g for the rows that look there. */
 static void
-look_group(const struct nearest_block *b, const struct nearest *n, struct nearest_work *w, size_t g)
+multiply(const struct nearest_block *b, const struct nearest *n, struct nearest_work *w, size_t g, size_t k)
 {
-    size_t m = 0, from = g * n->width, to = from + n->width < n->k ? from + n->width : n->k, which[NEAREST_ROWS];
-    size_t panel = packed_panel();
+    size_t panel = packed_panel(), first = g * n->width / panel, panels = n->width / panel, m = 0;
+    size_t all = (n->k + panel - 1) / panel;
     const void *x[NEAREST_ROWS];
     float *y[NEAREST_ROWS];
+    struct packed_part part = {first, first + panels < all ? first + panels : all, k, slice_size(n, k), k > 0};
 
     for (size_t i = 0; i < b->n; i++)
         if ((b->groups[i] >> g & 1U) != 0) {
-            which[m] = i;
-            x[m] = n->half ? (const void *)(w->half + i * w->stride) : b->x[i];
+            x[m] = w->x[i];
             y[m++] = w->tile + i * w->width;
         }
-    packed_some(y, x, &n->packed, m, from / panel, (to + panel - 1) / panel);
-    for (size_t i = 0; i < m; i++)
-        w->least[which[i] * NEAREST_GROUPS + g] = least_of(n, y[i] + from, length(b->norm2[which[i]]), from, to - from);
+    packed_some(y, x, &n->packed, m, part);
+}
+
+/* Bounds of group g for the rows that look there. */
+static void
+look_group(const struct nearest_block *b, const struct nearest *n, struct nearest_work *w, size_t g)
+{
+    size_t from = g * n->width, to = from + n->width < n->k ? from + n->width : n->k;
+
+    for (size_t i = 0; i < b->n; i++)
+        if ((b->groups[i] >> g & 1U) != 0)
+            w->least[i * NEAREST_GROUPS + g] =
+                least_of(n, w->tile + i * w->width + from, length(b->norm2[i]), from, to - from);
 }
 
 /* The search of one vector: the best so far, of which no bound above limit, in halves, can be better. */
@@ -378,18 +413,14 @@ nearest_look(struct nearest_block *b, const struct nearest *n, struct nearest_wo
 {
     uint32_t any = 0;
 
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; i < b->n; i++)
         any |= b->groups[i];
-        if (n->half) {
-            const float *x = b->x[i];
-
-            if (n->mean != NULL) {
-                for (size_t j = 0; j < n->dim; j++)
-                    w->shifted[j] = x[j] - n->mean[j];
-                x = w->shifted;
-            }
-            bf16_pack(w->half + i * w->stride, x, n->dim);
-        }
+    for (size_t k = 0; k < n->dim; k += SLICE) {
+        for (size_t i = 0; i < b->n; i++)
+            w->x[i] = slice_of(w->slice + i * STRIDE, n, b->x[i], k);
+        for (size_t g = 0; g < n->groups; g++)
+            if ((any >> g & 1U) != 0)
+                multiply(b, n, w, g, k);
     }
     for (size_t g = 0; g < n->groups; g++)
         if ((any >> g & 1U) != 0)

@@ -197,19 +197,19 @@ void packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, s
 bool packed_half_fast(void);
 /* How many rows of W (columns of Y) a panel has: what packed_some can leave out. */
 size_t packed_panel(void);
+/* Some of W: the panels from … to - 1, and of each row the n numbers from k on. */
+struct packed_part {
+    size_t from, to;
+    size_t k, n; /* even for PACK_BF16, but for a last part that ends at an odd K */
+    bool more;   /* products are added to what Y holds */
+};
 /*
- * The same of some panels, from … to - 1, and of M rows that lie anywhere, on the calling thread (panels.c): row X[i]
- * gives the numbers from * packed_panel() … to * packed_panel() - 1 of Y[i], those beyond N too, whatever they are.
- * X[i] is of float, or for PACK_BF16 of bf16, K rounded up to even; PACK_Q8 is not for this. Bits are those of
- * packed_rows.
+ * The same of a part, and of M rows that lie anywhere, on the calling thread (panels.c): Y[i] gets its numbers
+ * from * packed_panel() … to * packed_panel() - 1, those beyond N too, whatever they are. X[i] is what a row has from
+ * number k on, of float, or for PACK_BF16 of bf16, K rounded up to even; PACK_Q8 is not for this. When every k had its
+ * turn, the bits are those of packed_rows; where X or W has zeros only, and Y began with zeros, a part may be left out.
  */
-void packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to);
-/*
- * Of panel q alone and of the n numbers from k on, both even for PACK_BF16 (the last part may end at an odd K): their
- * products are added to what Y holds. From zeros, and with every k in its turn, that comes to the bits of packed_some;
- * where X or W has zeros only, a part may be left out.
- */
-void packed_more(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t n);
+void packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, struct packed_part part);
 
 /* ---- quantiles of what was counted (quantile.c) ---- */
 

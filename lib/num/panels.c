@@ -9,7 +9,7 @@
 #include "num/block.h"
 #include "num/num.h"
 
-#define SLICE 128 /* of k, even: 8 to 32 KB of a panel */
+#define SLICE (VL == 16 ? 128 : 256) /* of k, even: 16 KB of a panel, 32 where the registers are wide */
 
 size_t
 packed_panel(void)
@@ -43,18 +43,19 @@ sums_store(float *const *Y, vec acc[RM][RV], size_t m, size_t col)
             memcpy(Y[i] + col + j * VL, &acc[i][j], sizeof(vec));
 }
 
-/* m (a constant) rows times the slice from … to - 1 of a panel, which begins at p. */
+/* m (a constant) rows times the slice of a panel that p begins at; their numbers for it are those from at on. */
 INLINE void
-slice_f32(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from,
-    size_t to, bool fresh)
+slice_f32(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t at, size_t n,
+    bool fresh)
 {
     const float *w0 = (const float *)(const void *)p, *x[RM];
     vec acc[RM][RV];
 
     for (size_t i = 0; i < m; i++)
-        x[i] = rows[i];
+        x[i] = (const float *)rows[i] + at;
     sums_load(acc, Y, m, col, fresh);
-    for (size_t k = from; k < to; k++) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < n; k++) {
         vec w[RV];
 
         for (size_t j = 0; j < RV; j++)
@@ -67,16 +68,17 @@ slice_f32(float *const *Y, const void *const *rows, const unsigned char *p, size
 }
 
 INLINE void
-slice_bf16(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t from,
-    size_t to, bool fresh)
+slice_bf16(float *const *Y, const void *const *rows, const unsigned char *p, size_t m, size_t col, size_t at, size_t n,
+    bool fresh)
 {
     const bf16 *w0 = (const bf16 *)(const void *)p, *x[RM];
     vec acc[RM][RV];
 
     for (size_t i = 0; i < m; i++)
-        x[i] = rows[i];
+        x[i] = (const bf16 *)rows[i] + at;
     sums_load(acc, Y, m, col, fresh);
-    for (size_t k = from; k < to; k += 2) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < n; k += 2) {
         uvec w[RV];
 
         for (size_t j = 0; j < RV; j++)
@@ -96,52 +98,48 @@ slice_bf16(float *const *Y, const void *const *rows, const unsigned char *p, siz
     do { \
         size_t i = 0; \
         for (; i + RM <= M; i += RM) \
-            slice(Y + i, X + i, p, RM, col, from, to, fresh); \
+            slice(Y + i, X + i, p, RM, col, at, n, fresh); \
         for (; i + RM / 2 <= M; i += RM / 2) \
-            slice(Y + i, X + i, p, RM / 2, col, from, to, fresh); \
+            slice(Y + i, X + i, p, RM / 2, col, at, n, fresh); \
         for (; i < M; i++) \
-            slice(Y + i, X + i, p, 1, col, from, to, fresh); \
+            slice(Y + i, X + i, p, 1, col, at, n, fresh); \
     } while (0)
 
 static void
-rows_f32(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to,
+rows_f32(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t at, size_t n,
     bool fresh)
 {
     ROWS(slice_f32);
 }
 
 static void
-rows_bf16(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t from, size_t to,
+rows_bf16(float *const *Y, const void *const *X, const unsigned char *p, size_t M, size_t col, size_t at, size_t n,
     bool fresh)
 {
     ROWS(slice_bf16);
 }
 
-/* The numbers k … end - 1 of panel q. */
+/* Panel q of a part. */
 static void
-panel(
-    float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t end, bool fresh)
+panel(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, struct packed_part part)
 {
-    for (; k < end; k += SLICE, fresh = false) {
-        const unsigned char *p = P->p + q * P->stride;
-        size_t to = end - k < SLICE ? end : k + SLICE;
+    size_t number = PANEL * (P->kind == PACK_BF16 ? sizeof(bf16) : sizeof(float));
+    const unsigned char *p = P->p + q * P->stride + part.k * number;
+
+    for (size_t at = 0; at < part.n; at += SLICE) {
+        size_t n = part.n - at < SLICE ? part.n - at : SLICE;
+        bool fresh = at == 0 && !part.more;
 
         if (P->kind == PACK_BF16)
-            rows_bf16(Y, X, p, M, q * PANEL, k, to, fresh);
+            rows_bf16(Y, X, p + at * number, M, q * PANEL, at, n, fresh);
         else
-            rows_f32(Y, X, p, M, q * PANEL, k, to, fresh);
+            rows_f32(Y, X, p + at * number, M, q * PANEL, at, n, fresh);
     }
 }
 
 void
-packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t from, size_t to)
+packed_some(float *const *Y, const void *const *X, const struct packed *P, size_t M, struct packed_part part)
 {
-    for (size_t q = from; q < to; q++)
-        panel(Y, X, P, M, q, 0, P->K, true);
-}
-
-void
-packed_more(float *const *Y, const void *const *X, const struct packed *P, size_t M, size_t q, size_t k, size_t n)
-{
-    panel(Y, X, P, M, q, k, k + n, false);
+    for (size_t q = part.from; q < part.to; q++)
+        panel(Y, X, P, M, q, part);
 }

@@ -250,6 +250,7 @@ main(void)
         {900, 33, 20, 2, 0, true},      /* means of length 1 */
         {1500, 1100, 5, 4, 0, false},   /* few vectors a cluster */
         {6000, 9, 16, 1, 0, false},     /* seeds that were refined on samples */
+        {500, 40, 1037, 6, 0, false},   /* vectors of several slices, of an odd length */
     };
 
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {

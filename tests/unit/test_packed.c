@@ -36,8 +36,8 @@ put_odd(struct packed *P, void *memory, enum packing kind, struct packed_source 
     return packed_put(P, 0, j, W) && finite;
 }
 
-/* Whether packed_some, and packed_more part by part, give the bits of Y (M, ldy), panel by panel and for the rows in
- * backward order. */
+/* Whether packed_some, of all K at once and part by part, gives the bits of Y (M, ldy), panel by panel and for the rows
+ * in backward order. */
 static bool
 same_in_panels(const float *Y, size_t ldy, const float *X, const struct packed *P, size_t M)
 {
@@ -47,18 +47,21 @@ same_in_panels(const float *Y, size_t ldy, const float *X, const struct packed *
     const void **x = malloc(M * sizeof *x);
     bool same = true;
 
-    for (size_t i = 0; i < M; i++) {
-        y[i] = tile + (M - 1 - i) * panels * panel;
-        x[i] = P->kind == PACK_BF16 ? (const void *)(half + (M - 1 - i) * pairs) : X + (M - 1 - i) * P->K;
+    for (size_t i = 0; i < M; i++)
         bf16_pack(half + i * pairs, X + i * P->K, P->K);
-    }
     for (int parts = 0; parts < 2; parts++) {
-        memset(tile, parts == 0 ? 0xff : 0, M * panels * panel * sizeof *tile);
-        for (size_t q = 0; q < panels; q++) {
-            if (parts == 0)
-                packed_some(y, x, P, M, q, q + 1);
-            for (size_t k = 0; parts > 0 && k < P->K; k += 134)
-                packed_more(y, x, P, M, q, k, P->K - k < 134 ? P->K - k : 134);
+        size_t step = parts == 0 ? P->K : 134;
+
+        memset(tile, 0xff, M * panels * panel * sizeof *tile);
+        for (size_t k = 0; k < P->K; k += step) {
+            for (size_t i = 0; i < M; i++) {
+                size_t row = M - 1 - i;
+
+                y[i] = tile + row * panels * panel;
+                x[i] = P->kind == PACK_BF16 ? (const void *)(half + row * pairs + k) : X + row * P->K + k;
+            }
+            for (size_t q = 0; q < panels; q++)
+                packed_some(y, x, P, M, (struct packed_part){q, q + 1, k, P->K - k < step ? P->K - k : step, k > 0});
         }
         for (size_t i = 0; i < M; i++)
             same = same && memcmp(tile + i * panels * panel, Y + i * ldy, P->N * sizeof *Y) == 0;
