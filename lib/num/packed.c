@@ -48,6 +48,7 @@ block_f32(float *Y, size_t ldy, const float *X, const float *p, size_t m, size_t
 {
     vec acc[RM][RV] = {{{0}}};
 
+#pragma GCC unroll 4
     for (size_t k = 0; k < K; k++) {
         vec w[RV];
 
