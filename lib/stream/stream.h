@@ -225,7 +225,7 @@ enum status parts_add(struct parts *parts, size_t part, const struct rec *r, str
 /* Commits the files, or waits for the commands: SYSTEM where one did not end with status 0. parts is freed. */
 enum status parts_close(struct parts *parts, struct err *err);
 
-/* ---- JSON in (json.cpp: simdjson) ----
+/* ---- JSON in (json.cpp: simdjson; jsonwalk.h, jsonwalk.c) ----
  *
  * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them,
  * live until the next json_parse with the same parser. Duplicate keys: the first counts. Of a value of another type
@@ -233,7 +233,7 @@ enum status parts_close(struct parts *parts, struct err *err);
 #define JSON_MAX_DEPTH 64
 struct json_parser;
 struct json {
-    const void *doc;
+    const struct json_doc *doc;
     size_t at;
 };
 enum json_type { JSON_NULL, JSON_BOOL, JSON_I64, JSON_U64, JSON_F64, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
@@ -245,12 +245,13 @@ enum status json_parse(struct json *root, struct json_parser *p, const char *byt
 /* The same without a copy of the text: JSON_PADDING more bytes behind it can be read. */
 #define JSON_PADDING 64
 enum status json_parse_padded(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
-enum json_type json_type(struct json v); /* JSON_I64 for integers that fit int64, JSON_U64 for those above */
+/* JSON_I64 for integers that fit int64, JSON_U64 for those above. */
+static inline enum json_type json_type(struct json v);
 bool json_bool(struct json v);
 int64_t json_i64(struct json v);
 uint64_t json_u64(struct json v); /* of JSON_U64, or a JSON_I64 that is not negative */
 double json_f64(struct json v);   /* of any number */
-struct str json_str(struct json v);
+static inline struct str json_str(struct json v);
 bool json_get(struct json *out, struct json object, const char *key); /* false if it is not there */
 size_t json_size(struct json array_or_object);
 /* Iteration:  for (struct json_iter it = json_iter(v); json_next(&it); ) it.key, it.value */
@@ -260,8 +261,9 @@ struct json_iter {
     struct json at, end;
     bool object;
 };
-struct json_iter json_iter(struct json array_or_object);
-bool json_next(struct json_iter *it);
+static inline struct json_iter json_iter(struct json array_or_object);
+static inline bool json_next(struct json_iter *it);
+#include "stream/jsonwalk.h"
 
 /* ---- JSON out (jsonout.c, jsontext.c; numbers in json.cpp) ---- */
 
