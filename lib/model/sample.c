@@ -13,6 +13,8 @@
 
 #include "model/generate.h"
 
+#define BLOCK 64
+
 struct chance {
     float p;
     int32_t token;
@@ -79,15 +81,23 @@ forget(struct sampler *s, struct id_span ids)
         s->seen[ids.ids[i]] = 0;
 }
 
+/* The first of those that are the greatest: blocks without one are passed by whole. */
 static int32_t
-best(const float *score, size_t V)
+find(const float *score, size_t V, float greatest)
 {
-    size_t at = 0;
+    size_t i = 0;
 
-    for (size_t i = 1; i < V; i++)
-        if (score[i] > score[at])
-            at = i; /* ties go to the lower id */
-    return (int32_t)at;
+    for (; i + BLOCK <= V; i += BLOCK) {
+        int32_t there = 0;
+
+        for (size_t j = 0; j < BLOCK; j++)
+            there |= score[i + j] == greatest;
+        if (there != 0)
+            break;
+    }
+    while (i + 1 < V && score[i] != greatest)
+        i++;
+    return (int32_t)i;
 }
 
 /* Likelier first, ties by id. */
@@ -148,7 +158,7 @@ sampler_draw(int32_t *token, struct sampler *s, const float *logits, const uint8
     if (!isfinite(most))
         return err_set(err, DATA, "no token is allowed here, or the model's logits are not finite");
     if (o->greedy) {
-        *token = best(s->score, s->V);
+        *token = find(s->score, s->V, most);
         return OK;
     }
     for (size_t i = 0; i < s->V; i++)

@@ -377,6 +377,29 @@ draw(void)
     sampler_free(s);
 }
 
+/* Greedy takes the greatest wherever it is, of several the first. */
+static void
+greatest(void)
+{
+    static const size_t places[] = {0, 1, 63, 64, 100, 191, 192, 199};
+    struct draw_options o = {.temperature = 1, .top_p = 1, .penalty = 1, .greedy = true};
+    struct id_span none = {NULL, 0};
+    struct sampler *s = NULL;
+    struct rng rng = rng_seed(5, 6);
+    float logits[200];
+    int32_t token;
+    struct err err;
+
+    CHECK(sampler_new(&s, 200, NULL) == OK, "a sampler is made");
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        for (size_t j = 0; j < 200; j++)
+            logits[j] = j < places[i] ? -1 - (float)j : j % 3 == places[i] % 3 ? 2 : -1;
+        CHECK(sampler_draw(&token, s, logits, NULL, none, none, &o, &rng, &err) == OK && token == (int32_t)places[i],
+            "the greatest is at %zu", places[i]);
+    }
+    sampler_free(s);
+}
+
 int
 main(void)
 {
@@ -401,6 +424,7 @@ main(void)
     draws_of_a_request();
     decide();
     draw();
+    greatest();
     o = options();
     CHECK(generate_room(&model->config, &o) == 64 - 5, "a prompt must leave room for a block");
     o.grammar = NULL;
