@@ -18,6 +18,9 @@
 #define BLOCK 16     /* rows of a task */
 #define SERIAL 65536 /* products below which waking a second thread costs more than it saves */
 
+#define LINE 64     /* bytes that memory hands out */
+#define AHEAD 16384 /* bytes that are asked for before they are read */
+
 struct task {
     size_t row, n; /* the rows of this block */
     size_t width;  /* of a row of scores: the prompt in whole vectors, then the tail */
@@ -79,6 +82,36 @@ softmax(float *s, const struct row *r, const struct task *t)
         tail[i] *= scale;
 }
 
+/*
+ * Asks memory for n bytes, the first of them where there are many. A head's blocks are a page or two long, and lie
+ * apart: the processor's own prefetching begins anew with each, and would wait for memory rather than be limited by it.
+ */
+static void
+fetch(const void *p, size_t n)
+{
+    for (size_t i = 0; i < n && i < AHEAD; i += LINE)
+        __builtin_prefetch((const char *)p + i, 0, 2);
+}
+
+/* What key/value head g of a block will read behind the keys of the prompt. */
+static void
+fetch_all(const struct decoder *d, size_t l, size_t g, const struct row *rows, const struct task *t)
+{
+    const struct model_config *c = &d->config;
+    const struct cache *cache = rows[t->row].cache;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct row *r = &rows[t->row + i];
+        size_t bytes = r->n_tail * c->E * (d->half ? sizeof(bf16) : sizeof(float));
+
+        if (r->n_tail > 0) {
+            fetch(tail_of(r->tail, d, l, g, false), bytes);
+            fetch(tail_of(r->tail, d, l, g, true), bytes);
+        }
+    }
+    fetch(cache->v + (l * c->G + g) * cache->cap * d->P, t->prompt * d->P * sizeof(float));
+}
+
 /* One head of one block. s is (BLOCK, width), o (BLOCK, P). */
 static void
 attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size_t l, size_t h, const struct row *rows,
@@ -90,6 +123,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
     const float *q = Q + t->row * ldq + h * c->E;
     float scale = 1 / sqrtf((float)c->E);
 
+    fetch_all(d, l, g, rows, t);
     memset(s, 0, t->n * t->width * sizeof(float));
     memset(o, 0, t->n * d->P * sizeof(float));
     mat_chain(s, t->width, q, ldq, cache->k + at * c->E, cache->cap, t->n, t->prompt, c->E);
