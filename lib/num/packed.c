@@ -4,8 +4,9 @@
  * eight-bit numbers.
  *
  * PACK_BF16 rounds X to bfloat16, too, and sums pairs in float32 as one instruction of AVX512_BF16 does; without that
- * instruction it is PACK_WIDE of a rounded X. PACK_Q8 and PACK_WIDE widen the numbers of W in registers, X stays
- * float32: the latter computes what PACK_F32 does of the same numbers, bit by bit, from half the memory.
+ * instruction it is PACK_WIDE of a rounded X. PACK_Q8 and PACK_WIDE widen the numbers of W, in registers or for many
+ * rows at once (widen.c), X stays float32: the latter computes what PACK_F32 does of the same numbers, bit by bit, from
+ * half the memory.
  *
  * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block
  * of Y is held in registers. One row costs one pass over W at the speed of memory (4, 2 and 1.125 bytes a weight).
@@ -15,9 +16,6 @@
 #include "num/panel.h"
 
 #define LINE 64 /* bytes of a cache line */
-
-typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
-typedef int8_t bvec __attribute__((vector_size(VL)));
 
 /* What to fetch of the next panel with each k. */
 struct ahead {
@@ -126,22 +124,6 @@ block_wide(float *Y, size_t ldy, const float *X, const bf16 *p, size_t m, size_t
     store(Y, acc, m, n, ldy);
 }
 
-INLINE vec
-widen(const unsigned char *q)
-{
-    /* gcc 12 would take the last lines number by number. */
-#if defined __AVX512F__
-    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
-#elif defined __AVX2__
-    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)q)));
-#else
-    bvec b;
-
-    memcpy(&b, q, sizeof b);
-    return __builtin_convertvector(__builtin_convertvector(b, ivec), vec);
-#endif
-}
-
 INLINE void
 block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m, size_t n, size_t K, struct ahead next)
 {
@@ -157,7 +139,7 @@ block_q8(float *Y, size_t ldy, const float *X, const unsigned char *p, size_t m,
 
             fetch(next, k + g);
             for (size_t j = 0; j < RV; j++)
-                w[j] = widen(q + g * PANEL + j * VL);
+                w[j] = vec_widen(q + g * PANEL + j * VL);
             for (size_t i = 0; i < m; i++)
                 for (size_t j = 0; j < RV; j++)
                     part[i][j] += X[i * K + k + g] * w[j];
@@ -270,11 +252,23 @@ round_rows(void *out, const float *X, size_t M, size_t K)
     }
 }
 
+/* Whether products of this kind are those of float32. */
+static bool
+widens(enum packing kind)
+{
+#ifdef __AVX512BF16__
+    return kind == PACK_WIDE || kind == PACK_Q8;
+#else
+    return kind != PACK_F32;
+#endif
+}
+
 void
 packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, void *scratch)
 {
     size_t N = P->N, K = P->K, panels = (N + PANEL - 1) / PANEL, blocks = (M + ROW_BLOCK - 1) / ROW_BLOCK;
     size_t most = P->kind == PACK_Q8 ? RM / 2 : RM;
+    const float *x = P->kind == PACK_BF16 ? scratch : X;
 
     if (P->kind == PACK_BF16)
         round_rows(scratch, X, M, K);
@@ -287,7 +281,9 @@ packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t
             struct part t = {from, to, n, (to - from + most - 1) / most,
                 q + 1 < panels ? P->p + (q + 1) * P->stride : NULL, P->stride};
 
-            if (P->kind == PACK_BF16)
+            if (to - from > RM && widens(P->kind))
+                widened_rows(Y + from * ldy, ldy, x + from * K, P, to - from, q);
+            else if (P->kind == PACK_BF16)
                 rows_bf16(Y + j, ldy, scratch, p, K, &t);
             else if (P->kind == PACK_Q8)
                 rows_q8(Y + j, ldy, X, p, K, &t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* panel - the layout of a packed matrix, which pack.c writes and packed.c reads. Private to lib/num. */
+/* panel - the layout of a packed matrix, which pack.c writes, packed.c and widen.c read. Private to lib/num. */
 #ifndef PANEL_H
 #define PANEL_H
 
@@ -13,5 +13,27 @@ round_up(size_t n, size_t unit)
 {
     return (n + unit - 1) / unit * unit;
 }
+
+/* VL eight-bit numbers as floats. */
+INLINE vec
+vec_widen(const unsigned char *q)
+{
+    /* gcc 12 would take the last lines number by number. */
+#if defined __AVX512F__
+    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
+#elif defined __AVX2__
+    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)q)));
+#else
+    typedef int32_t ivec __attribute__((vector_size(VL * sizeof(int32_t))));
+    typedef int8_t bvec __attribute__((vector_size(VL)));
+    bvec b;
+
+    memcpy(&b, q, sizeof b);
+    return __builtin_convertvector(__builtin_convertvector(b, ivec), vec);
+#endif
+}
+
+/* M rows of X (M,K), at most ROW_BLOCK, times panel q of bfloat16 or eight bits: columns of Y (widen.c). */
+void widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q);
 
 #endif
