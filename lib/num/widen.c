@@ -10,6 +10,8 @@
 #define LINE 64                      /* bytes of a cache line */
 
 struct slice {
+    const unsigned char *next; /* the slice behind it, packed */
+    size_t bytes;              /* of a packed slice */
     float w[SLICE * PANEL];
     float scale[SLICE / GROUP * PANEL]; /* of eight-bit numbers */
     float sum[ROW_BLOCK * PANEL];       /* of the rows so far */
@@ -17,21 +19,10 @@ struct slice {
 
 /* ---- widening ---- */
 
-/* n bytes from p on are asked for. */
-INLINE void
-fetch(const unsigned char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i += LINE)
-        __builtin_prefetch(p + i, 0, 2);
-}
-
-/* n numbers of k from p on, in pairs; what follows is fetched. */
+/* n numbers of k from p on, in pairs. */
 static void
 widen_half(struct slice *s, const unsigned char *p, size_t n)
 {
-    size_t bytes = round_up(n, 2) * PANEL * sizeof(bf16);
-
-    fetch(p + bytes, bytes);
     for (size_t k = 0; k < n; k += 2)
         for (size_t j = 0; j < PANEL; j += VL) {
             uvec w, odd;
@@ -48,9 +39,6 @@ widen_half(struct slice *s, const unsigned char *p, size_t n)
 static void
 widen_q8(struct slice *s, const unsigned char *p, size_t n)
 {
-    size_t bytes = n * PANEL + round_up(n, GROUP) / GROUP * PANEL * sizeof(float);
-
-    fetch(p + bytes, bytes);
     for (size_t k = 0; k < n; k += GROUP) {
         size_t end = n - k < GROUP ? n - k : GROUP;
 
@@ -66,6 +54,13 @@ widen_q8(struct slice *s, const unsigned char *p, size_t n)
 }
 
 /* ---- products ---- */
+
+INLINE void
+fetch(const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += LINE)
+        __builtin_prefetch(p + i, 0, 2);
+}
 
 /* sum (m, PANEL) goes on with the products of n numbers; m is a constant. */
 INLINE void
@@ -126,11 +121,12 @@ _Static_assert(RM <= 6, "PASSES has a case for each number of rows");
         pass(s->sum + at * PANEL, X + at * K, K, s, LEAST(m, RM), n); \
         break
 
-/* M rows in as few passes as there can be, of about as many rows each. */
+/* M rows in as few passes as there can be, of about as many rows each; each fetches its share of what comes next. */
 #define PASSES(pass) \
     do { \
-        size_t at = 0, passes = (M + RM - 1) / RM; \
+        size_t at = 0, passes = (M + RM - 1) / RM, share = s->bytes / passes; \
         for (size_t i = 0; i < passes; i++) { \
+            fetch(s->next + i * share, share); \
             size_t m = (M - at + passes - i - 1) / (passes - i); \
             switch (m) { \
                 CASE(1, pass); \
@@ -161,14 +157,14 @@ widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_
 {
     size_t K = P->K, j = q * PANEL, columns = P->N - j < PANEL ? P->N - j : PANEL;
     const unsigned char *p = P->p + q * P->stride;
-    size_t step =
-        P->kind == PACK_Q8 ? SLICE * PANEL + SLICE / GROUP * PANEL * sizeof(float) : SLICE * PANEL * sizeof(bf16);
     struct slice s;
 
+    s.bytes = P->kind == PACK_Q8 ? SLICE * PANEL + SLICE / GROUP * PANEL * sizeof(float) : SLICE * PANEL * sizeof(bf16);
     memset(s.sum, 0, M * PANEL * sizeof *s.sum);
-    for (size_t k = 0; k < K; k += SLICE, p += step) {
+    for (size_t k = 0; k < K; k += SLICE, p += s.bytes) {
         size_t n = K - k < SLICE ? K - k : SLICE;
 
+        s.next = p + (n < SLICE ? s.bytes * n / SLICE : s.bytes); /* of this panel or the next one: about there */
         if (P->kind == PACK_Q8) {
             widen_q8(&s, p, n);
             rows_q8(&s, X + k, K, M, n);
