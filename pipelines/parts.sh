@@ -32,7 +32,8 @@ fi
 here=$(cd "$(dirname "$0")" && pwd)
 if [ -z "$keep" ]; then
     keep=$(mktemp -d)
-    trap 'rm -rf "$keep"' EXIT
+    passing=$keep
+    trap 'rm -rf "$passing"' EXIT
 fi
 # One call is one folder in it: a caller may make its artifact by several.
 keep=$keep/$(printf '%s\n' "$file" "$@" | sha256sum | head -c 16)

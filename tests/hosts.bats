@@ -26,7 +26,9 @@ setup() {
     : >calls
 }
 
-@test "parts.sh: any number of pieces, one or several at a time, is the whole" {
+@test "parts.sh: any number of pieces, one or several at a time, is the whole; nothing of them is left" {
+    export TMPDIR=$PWD/passing
+    mkdir passing
     for n in 1 2 7 100; do
         "${parts[@]}" -j 3 "$n" in.mp "${filter[@]}" >out.mp
         same whole.mp out.mp
@@ -34,6 +36,7 @@ setup() {
     : >empty.mp
     "${parts[@]}" 3 empty.mp "${filter[@]}" >out.mp
     same empty.mp out.mp
+    [ -z "$(ls -A passing)" ]
 }
 
 @test "parts.sh: words with blanks, quotes and braces reach the filter as they are" {
