@@ -11,7 +11,7 @@
 
 struct slice {
     const unsigned char *next; /* the slice behind it, packed */
-    size_t bytes;              /* of a packed slice */
+    size_t bytes;              /* of this one, packed: about as many as that one has */
     float w[SLICE * PANEL];
     float scale[SLICE / GROUP * PANEL]; /* of eight-bit numbers */
     float sum[ROW_BLOCK * PANEL];       /* of the rows so far */
@@ -152,6 +152,14 @@ rows_q8(struct slice *s, const float *X, size_t K, size_t M, size_t n)
     PASSES(pass_q8);
 }
 
+/* What n numbers of k of a panel take, packed. */
+static size_t
+packed_bytes(enum packing kind, size_t n)
+{
+    return kind == PACK_Q8 ? (n + round_up(n, GROUP) / GROUP * sizeof(float)) * PANEL
+                           : round_up(n, 2) * PANEL * sizeof(bf16);
+}
+
 void
 widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q)
 {
@@ -159,12 +167,12 @@ widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_
     const unsigned char *p = P->p + q * P->stride;
     struct slice s;
 
-    s.bytes = P->kind == PACK_Q8 ? SLICE * PANEL + SLICE / GROUP * PANEL * sizeof(float) : SLICE * PANEL * sizeof(bf16);
     memset(s.sum, 0, M * PANEL * sizeof *s.sum);
-    for (size_t k = 0; k < K; k += SLICE, p += s.bytes) {
+    for (size_t k = 0; k < K; k += SLICE, p = s.next) {
         size_t n = K - k < SLICE ? K - k : SLICE;
 
-        s.next = p + (n < SLICE ? s.bytes * n / SLICE : s.bytes); /* of this panel or the next one: about there */
+        s.bytes = packed_bytes(P->kind, n);
+        s.next = p + s.bytes; /* of the next panel where this one ends */
         if (P->kind == PACK_Q8) {
             widen_q8(&s, p, n);
             rows_q8(&s, X + k, K, M, n);
