@@ -17,9 +17,7 @@
 
 #define BLOCK 16     /* rows of a task */
 #define SERIAL 65536 /* products below which waking a second thread costs more than it saves */
-
-#define LINE 64     /* bytes that memory hands out */
-#define AHEAD 16384 /* bytes that are asked for before they are read */
+#define AHEAD 16384  /* bytes of a block that are asked for before they are read, at most */
 
 struct task {
     size_t row, n; /* the rows of this block */
@@ -83,33 +81,25 @@ softmax(float *s, const struct row *r, const struct task *t)
 }
 
 /*
- * Asks memory for n bytes, the first of them where there are many. A head's blocks are a page or two long, and lie
- * apart: the processor's own prefetching begins anew with each, and would wait for memory rather than be limited by it.
+ * Fetches what key/value head g of a block will read behind the keys of the prompt, the first of it where it is much. A
+ * head's pieces are a page or two long, and lie apart: the processor's own prefetching begins anew with each, and would
+ * wait for memory rather than be limited by it.
  */
 static void
-fetch(const void *p, size_t n)
-{
-    for (size_t i = 0; i < n && i < AHEAD; i += LINE)
-        __builtin_prefetch((const char *)p + i, 0, 2);
-}
-
-/* What key/value head g of a block will read behind the keys of the prompt. */
-static void
-fetch_all(const struct decoder *d, size_t l, size_t g, const struct row *rows, const struct task *t)
+fetch(const struct decoder *d, size_t l, size_t g, const struct row *rows, const struct task *t)
 {
     const struct model_config *c = &d->config;
     const struct cache *cache = rows[t->row].cache;
+    size_t prompt = t->prompt * d->P * sizeof(float);
 
     for (size_t i = 0; i < t->n; i++) {
         const struct row *r = &rows[t->row + i];
         size_t bytes = r->n_tail * c->E * (d->half ? sizeof(bf16) : sizeof(float));
 
-        if (r->n_tail > 0) {
-            fetch(tail_of(r->tail, d, l, g, false), bytes);
-            fetch(tail_of(r->tail, d, l, g, true), bytes);
-        }
+        for (int values = 0; r->n_tail > 0 && values < 2; values++)
+            prefetch(tail_of(r->tail, d, l, g, values > 0), bytes < AHEAD ? bytes : AHEAD);
     }
-    fetch(cache->v + (l * c->G + g) * cache->cap * d->P, t->prompt * d->P * sizeof(float));
+    prefetch(cache->v + (l * c->G + g) * cache->cap * d->P, prompt < AHEAD ? prompt : AHEAD);
 }
 
 /* One head of one block. s is (BLOCK, width), o (BLOCK, P). */
@@ -123,7 +113,7 @@ attend_block(float *A, const float *Q, size_t ldq, const struct decoder *d, size
     const float *q = Q + t->row * ldq + h * c->E;
     float scale = 1 / sqrtf((float)c->E);
 
-    fetch_all(d, l, g, rows, t);
+    fetch(d, l, g, rows, t);
     memset(s, 0, t->n * t->width * sizeof(float));
     memset(o, 0, t->n * d->P * sizeof(float));
     mat_chain(s, t->width, q, ldq, cache->k + at * c->E, cache->cap, t->n, t->prompt, c->E);

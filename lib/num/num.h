@@ -108,6 +108,14 @@ void mat_rows(float *Y, const float *X, const float *W, size_t M, size_t N, size
 void mat_chain(
     float *C, size_t ldc, const float *A, size_t lda, const float *B, size_t ldb, size_t M, size_t N, size_t K);
 
+/* Asks memory for the n bytes from p on, which will be read soon: they go to the second cache. p may be anywhere. */
+static inline void
+prefetch(const void *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64) /* bytes of a cache line */
+        __builtin_prefetch((const char *)p + i, 0, 2);
+}
+
 /* ---- bfloat16 (bf16.c, mul16.c, widened.c) ---- */
 
 /* The upper half of a float32. */

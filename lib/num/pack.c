@@ -16,20 +16,6 @@
 #define STRIP VL
 #define EXPONENT 0x7f800000U
 
-static size_t
-panel_bytes(enum packing kind, size_t K)
-{
-    switch (kind) {
-    case PACK_BF16:
-    case PACK_WIDE:
-        return PANEL * round_up(K, 2) * sizeof(bf16);
-    case PACK_Q8:
-        return PANEL * (K + round_up(K, GROUP) / GROUP * sizeof(float));
-    default:
-        return PANEL * K * sizeof(float);
-    }
-}
-
 bool
 packed_size(size_t *bytes, enum packing kind, size_t N, size_t K)
 {

@@ -4,8 +4,8 @@
  * eight-bit numbers.
  *
  * PACK_BF16 rounds X to bfloat16, too, and sums pairs in float32 as one instruction of AVX512_BF16 does; without that
- * instruction it is PACK_WIDE of a rounded X. PACK_Q8 and PACK_WIDE widen the numbers of W, in registers or for many
- * rows at once (widen.c), X stays float32: the latter computes what PACK_F32 does of the same numbers, bit by bit, from
+ * instruction it is PACK_WIDE of a rounded X. PACK_Q8 and PACK_WIDE widen the numbers of W, in registers or once for
+ * many rows (slices.c), X stays float32: the latter computes what PACK_F32 does of the same numbers, bit by bit, from
  * half the memory.
  *
  * Each element of Y is one chain over k = 0, 1, … in its lane: its bits depend on its row of X and of W alone. A block
@@ -178,13 +178,9 @@ ahead_of(const struct part *t, size_t i, const unsigned char *here, size_t K)
     return (struct ahead){(const unsigned char *)t->next + i * share, share / K};
 }
 
-_Static_assert(RM <= 6, "ROWS has a case for each number of rows");
-
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
-#define CASE(m, most, block, x, ldx, p) \
-    case m: \
-        block(Y + at * ldy, ldy, (x) + at * (ldx), p, LEAST(m, most), t->n, K, ahead_of(t, i, (const void *)(p), K)); \
-        break
+#define BLOCK(m, most, block, x, ldx, p) \
+    block(Y + at * ldy, ldy, (x) + at * (ldx), p, LEAST(m, most), t->n, K, ahead_of(t, i, (const void *)(p), K))
 
 /* One panel with the rows of t, by one of the blocks above (x, ldx and p as that takes them), most rows at a time. */
 #define ROWS(block, most, x, ldx, p) \
@@ -192,14 +188,7 @@ _Static_assert(RM <= 6, "ROWS has a case for each number of rows");
         size_t at = t->from; \
         for (size_t i = 0; i < t->passes; i++) { \
             size_t m = (t->to - at + t->passes - i - 1) / (t->passes - i); \
-            switch (m) { \
-                CASE(1, most, block, x, ldx, p); \
-                CASE(2, most, block, x, ldx, p); \
-                CASE(3, most, block, x, ldx, p); \
-                CASE(4, most, block, x, ldx, p); \
-                CASE(5, most, block, x, ldx, p); \
-                CASE(6, most, block, x, ldx, p); \
-            } \
+            WITH_ROWS(m, BLOCK, most, block, x, ldx, p) \
             at += m; \
         } \
     } while (0)
@@ -282,7 +271,7 @@ packed_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t
                 q + 1 < panels ? P->p + (q + 1) * P->stride : NULL, P->stride};
 
             if (to - from > RM && widens(P->kind))
-                widened_rows(Y + from * ldy, ldy, x + from * K, P, to - from, q);
+                sliced_rows(Y + from * ldy, ldy, x + from * K, P, to - from, q);
             else if (P->kind == PACK_BF16)
                 rows_bf16(Y + j, ldy, scratch, p, K, &t);
             else if (P->kind == PACK_Q8)

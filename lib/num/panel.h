@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* panel - the layout of a packed matrix, which pack.c writes, packed.c and widen.c read. Private to lib/num. */
+/* panel - the layout of a packed matrix, which pack.c writes, packed.c and slices.c read. Private to lib/num. */
 #ifndef PANEL_H
 #define PANEL_H
 
@@ -13,6 +13,38 @@ round_up(size_t n, size_t unit)
 {
     return (n + unit - 1) / unit * unit;
 }
+
+/* What K numbers of each row of a panel take. */
+static inline size_t
+panel_bytes(enum packing kind, size_t K)
+{
+    switch (kind) {
+    case PACK_BF16:
+    case PACK_WIDE:
+        return PANEL * round_up(K, 2) * sizeof(bf16);
+    case PACK_Q8:
+        return PANEL * (K + round_up(K, GROUP) / GROUP * sizeof(float));
+    default:
+        return PANEL * K * sizeof(float);
+    }
+}
+
+_Static_assert(RM <= 6, "WITH_ROWS has a case for each number of rows");
+
+/* DO(n, ...) for the constant n that m is, from 1 to RM: so many rows are held in registers. */
+#define ROWS_CASE(n, DO, ...) \
+    case n: \
+        DO((n < RM ? n : RM), __VA_ARGS__); \
+        break
+#define WITH_ROWS(m, DO, ...) \
+    switch (m) { \
+        ROWS_CASE(1, DO, __VA_ARGS__); \
+        ROWS_CASE(2, DO, __VA_ARGS__); \
+        ROWS_CASE(3, DO, __VA_ARGS__); \
+        ROWS_CASE(4, DO, __VA_ARGS__); \
+        ROWS_CASE(5, DO, __VA_ARGS__); \
+        ROWS_CASE(6, DO, __VA_ARGS__); \
+    }
 
 /* VL eight-bit numbers as floats. */
 INLINE vec
@@ -33,7 +65,7 @@ vec_widen(const unsigned char *q)
 #endif
 }
 
-/* M rows of X (M,K), at most ROW_BLOCK, times panel q of bfloat16 or eight bits: columns of Y (widen.c). */
-void widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q);
+/* M rows of X (M,K), at most ROW_BLOCK, times panel q of bfloat16 or eight bits: columns of Y (slices.c). */
+void sliced_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q);
 
 #endif

@@ -7,7 +7,6 @@
 #include "num/panel.h"
 
 #define SLICE (VL == 16 ? 128 : 256) /* of k, whole groups: 16 KB of floats, 32 where the registers are wide */
-#define LINE 64                      /* bytes of a cache line */
 
 struct slice {
     const unsigned char *next; /* the slice behind it, packed */
@@ -55,14 +54,23 @@ widen_q8(struct slice *s, const unsigned char *p, size_t n)
 
 /* ---- products ---- */
 
+/* acc[i][j] += the products of the numbers k … end - 1; m is a constant. */
 INLINE void
-fetch(const unsigned char *p, size_t n)
+add_products(vec acc[RM][RV], const float *X, size_t K, const float *w0, size_t m, size_t k, size_t end)
 {
-    for (size_t i = 0; i < n; i += LINE)
-        __builtin_prefetch(p + i, 0, 2);
+#pragma GCC unroll 4
+    for (; k < end; k++) {
+        vec w[RV];
+
+        for (size_t j = 0; j < RV; j++)
+            w[j] = vec_load(w0 + k * PANEL + j * VL);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < RV; j++)
+                acc[i][j] += X[i * K + k] * w[j];
+    }
 }
 
-/* sum (m, PANEL) goes on with the products of n numbers; m is a constant. */
+/* sum (m, PANEL) goes on with the products of n numbers. */
 INLINE void
 pass_half(float *sum, const float *X, size_t K, const struct slice *s, size_t m, size_t n)
 {
@@ -71,16 +79,7 @@ pass_half(float *sum, const float *X, size_t K, const struct slice *s, size_t m,
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < RV; j++)
             acc[i][j] = vec_load(sum + i * PANEL + j * VL);
-#pragma GCC unroll 4
-    for (size_t k = 0; k < n; k++) {
-        vec w[RV];
-
-        for (size_t j = 0; j < RV; j++)
-            w[j] = vec_load(s->w + k * PANEL + j * VL);
-        for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < RV; j++)
-                acc[i][j] += X[i * K + k] * w[j];
-    }
+    add_products(acc, X, K, s->w, m, 0, n);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < RV; j++)
             memcpy(sum + i * PANEL + j * VL, &acc[i][j], sizeof(vec));
@@ -89,53 +88,30 @@ pass_half(float *sum, const float *X, size_t K, const struct slice *s, size_t m,
 INLINE void
 pass_q8(float *sum, const float *X, size_t K, const struct slice *s, size_t m, size_t n)
 {
-    for (size_t g = 0; g < n; g += GROUP) {
-        size_t end = n - g < GROUP ? n : g + GROUP;
+    for (size_t k = 0; k < n; k += GROUP) {
         vec part[RM][RV] = {{{0}}};
 
-#pragma GCC unroll 4
-        for (size_t k = g; k < end; k++) {
-            vec w[RV];
-
-            for (size_t j = 0; j < RV; j++)
-                w[j] = vec_load(s->w + k * PANEL + j * VL);
-            for (size_t i = 0; i < m; i++)
-                for (size_t j = 0; j < RV; j++)
-                    part[i][j] += X[i * K + k] * w[j];
-        }
+        add_products(part, X, K, s->w, m, k, n - k < GROUP ? n : k + GROUP);
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < RV; j++) {
                 vec acc = vec_load(sum + i * PANEL + j * VL);
 
-                acc += part[i][j] * vec_load(s->scale + g / GROUP * PANEL + j * VL);
+                acc += part[i][j] * vec_load(s->scale + k / GROUP * PANEL + j * VL);
                 memcpy(sum + i * PANEL + j * VL, &acc, sizeof acc);
             }
     }
 }
 
-_Static_assert(RM <= 6, "PASSES has a case for each number of rows");
-
-#define LEAST(a, b) ((a) < (b) ? (a) : (b))
-#define CASE(m, pass) \
-    case m: \
-        pass(s->sum + at * PANEL, X + at * K, K, s, LEAST(m, RM), n); \
-        break
+#define PASS(m, pass) pass(s->sum + at * PANEL, X + at * K, K, s, m, n)
 
 /* M rows in as few passes as there can be, of about as many rows each; each fetches its share of what comes next. */
 #define PASSES(pass) \
     do { \
         size_t at = 0, passes = (M + RM - 1) / RM, share = s->bytes / passes; \
         for (size_t i = 0; i < passes; i++) { \
-            fetch(s->next + i * share, share); \
             size_t m = (M - at + passes - i - 1) / (passes - i); \
-            switch (m) { \
-                CASE(1, pass); \
-                CASE(2, pass); \
-                CASE(3, pass); \
-                CASE(4, pass); \
-                CASE(5, pass); \
-                CASE(6, pass); \
-            } \
+            prefetch(s->next + i * share, share); \
+            WITH_ROWS(m, PASS, pass) \
             at += m; \
         } \
     } while (0)
@@ -152,16 +128,8 @@ rows_q8(struct slice *s, const float *X, size_t K, size_t M, size_t n)
     PASSES(pass_q8);
 }
 
-/* What n numbers of k of a panel take, packed. */
-static size_t
-packed_bytes(enum packing kind, size_t n)
-{
-    return kind == PACK_Q8 ? (n + round_up(n, GROUP) / GROUP * sizeof(float)) * PANEL
-                           : round_up(n, 2) * PANEL * sizeof(bf16);
-}
-
 void
-widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q)
+sliced_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_t M, size_t q)
 {
     size_t K = P->K, j = q * PANEL, columns = P->N - j < PANEL ? P->N - j : PANEL;
     const unsigned char *p = P->p + q * P->stride;
@@ -171,7 +139,7 @@ widened_rows(float *Y, size_t ldy, const float *X, const struct packed *P, size_
     for (size_t k = 0; k < K; k += SLICE, p = s.next) {
         size_t n = K - k < SLICE ? K - k : SLICE;
 
-        s.bytes = packed_bytes(P->kind, n);
+        s.bytes = panel_bytes(P->kind, n);
         s.next = p + s.bytes; /* of the next panel where this one ends */
         if (P->kind == PACK_Q8) {
             widen_q8(&s, p, n);
