@@ -6,19 +6,22 @@
  *     FAULT=KIND:N FAULT_FIRED=FILE LD_PRELOAD=build/fault.so PROGRAM ...
  *
  * KIND is read, write, close, open, rename or malloc (with calloc, realloc, strdup); the N-th call of that kind, from
- * 1, fails: with EIO, or ENOSPC for write, or ENOMEM. Later calls work again. FAULT_FIRED is created when it happens,
- * so that a test knows. Counted are calls made by the program itself (its libraries allocate before main) and, for
+ * 1, fails: with EIO, or ENOSPC for write, or ENOMEM. Later calls work again. Or it is term: the N-th file or folder
+ * that mkostemp or mkdir makes is made, and then SIGTERM comes. FAULT_FIRED is created when it happens, so that a test
+ * knows. Counted are calls made by the program itself (its libraries allocate before main) and, for
  * malloc, those of msgpack-c.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -147,6 +150,28 @@ rename(const char *from, const char *to)
 {
     FAIL_IF("rename", EIO, -1);
     return (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int
+mkostemp(char *name, int flags)
+{
+    int (*real)(char *, int), fd;
+
+    *(void **)&real = dlsym(RTLD_NEXT, "mkostemp"); /* as POSIX has it, dlsym */
+    fd = real(name, flags);
+    if (fires("term", __builtin_return_address(0)))
+        (void)raise(SIGTERM);
+    return fd;
+}
+
+int
+mkdir(const char *path, mode_t mode)
+{
+    int r = (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+
+    if (fires("term", __builtin_return_address(0)))
+        (void)raise(SIGTERM);
+    return r;
 }
 
 void *

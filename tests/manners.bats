@@ -145,6 +145,28 @@ closed_pipe() {
     each closed_pipe
 }
 
+# ended OUTPUT COMMAND...: SIGTERM right behind each file and folder that the command makes leaves none of them.
+ended() {
+    local n=0 made=$1
+    shift
+    while rm -rf fired tuned "$made"* && FAULT=term:$((n += 1)) FAULT_FIRED=fired run bash -c "LD_PRELOAD=$BUILD/fault.so exec $*" && [ -e fired ]; do
+        [ "$status" -eq 143 ]
+        [ -z "$(compgen -G "$made*")" ]
+    done
+    [ "$status" -eq 0 ]
+    [ "$n" -gt 1 ]
+}
+
+signal() {
+    ended out "$2 -o out $1"
+}
+
+@test "manners: SIGTERM just when an output is made leaves nothing" {
+    if sanitized; then skip "not under sanitizers"; fi
+    each signal
+    ended new "model-init --tokenizer tokenizer.json -k 3 --hidden 16 --layers 1 --heads 2 -o new"
+}
+
 no_folder() {
     run -73 --separate-stderr bash -c "$2 -o none/out $1"
     [[ "${stderr_lines[-1]}" == "${2%% *}: none/out: "* ]]

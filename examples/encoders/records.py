@@ -42,14 +42,19 @@ class Stage:
         # Written beside and renamed in the end: whatever stops this program, half of a file is never taken for all of it.
         out = self.options.output
         self.part = out + '.part' if out != '-' and (os.path.isfile(out) or not os.path.exists(out)) else None
-        self.reader = subprocess.Popen(['mp2json'] + self.options.files, stdout=subprocess.PIPE, encoding='utf-8')
-        self.writer = subprocess.Popen(['json2mp', '--force', '-o', self.part or out], stdin=subprocess.PIPE, encoding='utf-8')
+        self.children = []
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         atexit.register(self.undo)
+        self.reader = self.child(['mp2json'] + self.options.files, stdout=subprocess.PIPE)
+        self.writer = self.child(['json2mp', '--force', '-o', self.part or out], stdin=subprocess.PIPE)
+
+    def child(self, command, **streams):
+        self.children.append(subprocess.Popen(command, encoding='utf-8', **streams))
+        return self.children[-1]
 
     def undo(self):
         """At the end of the program; does nothing after finish()."""
-        for child in (self.reader, self.writer):
+        for child in self.children:
             if child.poll() is None:
                 child.terminate()
                 child.wait()

@@ -169,10 +169,11 @@ void cli_must(enum status st, const struct err *err);
 
 /*
  * Temporary outputs: a file, or a folder that is empty by then, that is registered here is removed (the last one first)
- * when the program ends by cli_die, SIGINT, SIGTERM or SIGHUP. At most 1024 at a time; the path is copied. cli_keep
- * forgets it again (after the rename).
+ * when the program ends by cli_die, SIGINT, SIGTERM, SIGHUP or SIGPIPE. Register first, then create: no signal comes
+ * between. At most 1024 at a time; the path is copied. Gives the copy, which is good up to cli_keep and may be changed
+ * within its length, as mkostemp does. cli_keep forgets a path again: after the rename, or where nothing was created.
  */
-enum status cli_temporary(const char *path, struct err *err);
+enum status cli_temporary(char **copy, const char *path, struct err *err);
 void cli_keep(const char *path);
 
 /* From now on the signal does not end the program, but is noted; and whether it came since that was last asked. */

@@ -42,12 +42,13 @@ on_signal(int sig)
 }
 
 enum status
-cli_temporary(const char *path, struct err *err)
+cli_temporary(char **copy, const char *path, struct err *err)
 {
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     static bool handled;
     int i;
 
+    *copy = NULL;
     for (i = 0; i < TEMPORARIES && temporary[i][0] != '\0'; i++)
         ;
     if (i == TEMPORARIES || strlen(path) >= sizeof(temporary[0]))
@@ -62,6 +63,7 @@ cli_temporary(const char *path, struct err *err)
             (void)signal(ending[k], on_signal);
     }
     handled = true;
+    *copy = temporary[i];
     return OK;
 }
 

@@ -21,9 +21,10 @@ enum status
 draft_name(struct draft *d, const char *name, struct err *err)
 {
     struct buf path = {0};
+    char *copy;
     enum status st;
 
-    if ((st = path_of(&path, d, name, err)) == OK && (st = cli_temporary(path.p, err)) == OK)
+    if ((st = path_of(&path, d, name, err)) == OK && (st = cli_temporary(&copy, path.p, err)) == OK)
         st = buf_add(&d->names, name, strlen(name) + 1, err);
     buf_free(&path);
     return st;
@@ -40,9 +41,11 @@ draft_begin(struct draft *d, const char *to, struct err *err)
         n--;
     if ((st = buf_printf(&d->dir, err, "%.*s.new%ld%c", (int)n, to, (long)getpid(), 0)) != OK)
         return st;
-    if (mkdir(d->dir.p, 0777) != 0)
-        return err_errno(err, NOCREATE, "%s", d->dir.p);
-    return draft_name(d, "", err);
+    if ((st = draft_name(d, "", err)) != OK || mkdir(d->dir.p, 0777) == 0)
+        return st;
+    (void)err_errno(err, NOCREATE, "%s", d->dir.p);
+    cli_keep(d->dir.p); /* another's */
+    return NOCREATE;
 }
 
 enum status

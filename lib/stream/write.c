@@ -22,6 +22,13 @@ default_mode(void)
     return (mode_t)(0666 & ~mask);
 }
 
+static void
+forget_temporary(struct rec_writer *w)
+{
+    cli_keep(w->temporary);
+    w->temporary = NULL;
+}
+
 /* Creates and locks a file of w->temporary's pattern; -1 and errno. */
 static int
 create_locked(struct rec_writer *w)
@@ -47,19 +54,21 @@ create_locked(struct rec_writer *w)
 static enum status
 open_beside(struct rec_writer *w, struct err *err)
 {
-    size_t n = strlen(w->path) + sizeof(TEMPORARY_MARK TEMPORARY_RANDOM);
+    struct buf pattern = {0};
+    enum status st = buf_printf(&pattern, err, "%s" TEMPORARY_MARK TEMPORARY_RANDOM "%c", w->path, 0);
 
-    if ((w->temporary = malloc(n)) == NULL)
-        return err_memory(err);
-    (void)snprintf(w->temporary, n, "%s" TEMPORARY_MARK TEMPORARY_RANDOM, w->path);
+    if (st == OK)
+        st = cli_temporary(&w->temporary, pattern.p, err);
+    buf_free(&pattern);
+    if (st != OK)
+        return st;
     if ((w->fd = create_locked(w)) < 0) {
         (void)err_errno(err, NOCREATE, "%s", w->path);
-        free(w->temporary);
-        w->temporary = NULL;
+        forget_temporary(w);
         return NOCREATE;
     }
     (void)fchmod(w->fd, default_mode());
-    return cli_temporary(w->temporary, err);
+    return OK;
 }
 
 static enum status
@@ -159,10 +168,9 @@ rec_discard(struct rec_writer *w)
         (void)close(w->fd); /* thrown away anyway */
     if (w->temporary != NULL) {
         (void)unlink(w->temporary);
-        cli_keep(w->temporary);
+        forget_temporary(w);
     }
     buf_free(&w->buf);
-    free(w->temporary);
     free(w->path);
     free(w);
 }
@@ -266,11 +274,7 @@ rec_commit(struct rec_writer *w, struct err *err)
         if (rename(w->temporary, w->path) != 0)
             st = err_errno(err, NOCREATE, "%s", w->path);
         else
-            cli_keep(w->temporary);
-    }
-    if (st == OK) {
-        free(w->temporary);
-        w->temporary = NULL;
+            forget_temporary(w);
     }
     rec_discard(w);
     return st;

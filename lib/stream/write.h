@@ -13,7 +13,8 @@ struct open {
 
 struct rec_writer {
     int fd;
-    char *path, *temporary; /* temporary is NULL where the output is written in place: stdout, a device, a pipe */
+    char *path;
+    char *temporary; /* cli_temporary's; NULL where the output is written in place: stdout, a device, a pipe */
     struct buf buf;
     size_t start; /* of the record being built in buf */
     struct open open[REC_MAX_DEPTH];
