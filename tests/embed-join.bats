@@ -91,8 +91,10 @@ JSON
 @test "embed-join: a file of embeddings that changes while it is read is an error" {
     inputs
     cp sem.mp moving.mp
-    { sleep 0.5; cat tracks.mp; } | {
-        (sleep 0.2; mk other.mp <<<'{"track_id":"q","modality":"semantic","vector":[9,9]}'; cp other.mp moving.mp) &
+    mk other.mp <<<'{"track_id":"q","modality":"semantic","vector":[9,9]}'
+    jq -nc 'range(5000) | {track_id: "x\(.)", title: "", artist: ""}' | mk many.mp
+    # More than a pipe holds: once it has gone through, the places of the vectors are known.
+    { cat many.mp; cp other.mp moving.mp; cat tracks.mp; } | {
         run -65 --separate-stderr embed-join -e moving.mp -o out.mp
         [[ $stderr == *"moving.mp: byte 0: "* || $stderr == *"moving.mp: track_id: expected"* ]]
     }
