@@ -66,7 +66,7 @@ adam_norm(const struct params *grads, const struct spans *s)
 }
 
 struct factors {
-    float beta1, beta2, grad, keep, step, root; /* root: 1 / sqrt(1 - beta2^step) */
+    float beta1, beta2, rest1, rest2, grad, keep, step, root; /* rest: 1 - beta; root: 1 / sqrt(1 - beta2^step) */
 };
 
 static void
@@ -76,8 +76,8 @@ update(float *w, float *m, float *v, const float *g, const struct factors *f, si
     for (size_t i = 0; i < n; i++) {
         float x = g[i] * f->grad;
 
-        m[i] = f->beta1 * m[i] + (1.0F - f->beta1) * x;
-        v[i] = f->beta2 * v[i] + (1.0F - f->beta2) * (x * x);
+        m[i] = f->beta1 * m[i] + f->rest1 * x;
+        v[i] = f->beta2 * v[i] + f->rest2 * (x * x);
         w[i] = w[i] * f->keep - f->step * m[i] / (sqrtf(v[i]) * f->root + (float)EPSILON);
     }
 }
@@ -110,8 +110,8 @@ update_half(float *w, bf16 *m, bf16 *v, const float *g, const struct factors *f,
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float x = g[i] * f->grad;
-        float m1 = f->beta1 * bf16_widen(m[i]) + (1.0F - f->beta1) * x;
-        float v1 = f->beta2 * bf16_widen(v[i]) + (1.0F - f->beta2) * (x * x);
+        float m1 = f->beta1 * bf16_widen(m[i]) + f->rest1 * x;
+        float v1 = f->beta2 * bf16_widen(v[i]) + f->rest2 * (x * x);
         uint32_t bits = scatter(salt + (uint32_t)i);
 
         m[i] = round_at_random(m1, bits);
@@ -141,6 +141,9 @@ adam_step(struct params *p, struct moments *m, const struct params *grads, const
 {
     struct factors f = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .grad = (float)scale};
 
+    /* Of the rounded beta2 the rest would be off by a hundredth where beta2 is near 1. */
+    f.rest1 = (float)(1 - o->beta1);
+    f.rest2 = (float)(1 - o->beta2);
     f.step = (float)(rate / (1 - pow(o->beta1, (double)step)));
     f.root = (float)(1 / sqrt(1 - pow(o->beta2, (double)step)));
     for (size_t i = 0; i < s->n; i++) {

@@ -29,7 +29,7 @@ struct setting {
 #define ROPE .rope_scaled = true, .rope_factor = 8, .rope_low = 1, .rope_high = 4, .rope_original = 32
 #define EACH \
     .seed = 5, .steps = STEPS, .batch = BATCH, .micro_tokens = MICRO, .shares = 3, .mix = 0.5, .beta1 = 0.9, \
-    .beta2 = 0.95, .valid_every = 5
+    .valid_every = 5
 
 static const struct setting settings[] = {
     {"a tied head",
@@ -45,7 +45,8 @@ static const struct setting settings[] = {
             .rope_theta = 100,
             .max_positions = LENGTH,
             ROPE},
-        {EACH, .rate = 0.01, .warmup = 6, .decay = DECAY_COSINE, .weight_decay = 0.1, .clip = 5, .lambda = 0.5}},
+        {EACH, .beta2 = 0.95, .rate = 0.01, .warmup = 6, .decay = DECAY_COSINE, .weight_decay = 0.1, .clip = 5,
+            .lambda = 0.5}},
     {"a head of its own",
         {.V = 47,
             .D = 20,
@@ -58,7 +59,7 @@ static const struct setting settings[] = {
             .rope_theta = 10000,
             .max_positions = LENGTH,
             ROPE},
-        {EACH, .rate = 0.003, .decay = DECAY_LINEAR, .weight_decay = 0.3, .clip = 5, .lambda = 0.7}},
+        {EACH, .beta2 = 0.999999, .rate = 0.003, .decay = DECAY_LINEAR, .weight_decay = 0.3, .clip = 5, .lambda = 0.7}},
     {"new rows alone",
         {.V = 47,
             .D = 20,
@@ -71,8 +72,8 @@ static const struct setting settings[] = {
             .rope_theta = 500,
             .max_positions = LENGTH,
             ROPE},
-        {EACH, .rate = 0.02, .train = TRAIN_NEW_ROWS, .row = 20, .rows = 15, .warmup = 3, .decay = DECAY_CONSTANT,
-            .weight_decay = 0.1, .lambda = 0.5}},
+        {EACH, .beta2 = 0.95, .rate = 0.02, .train = TRAIN_NEW_ROWS, .row = 20, .rows = 15, .warmup = 3,
+            .decay = DECAY_CONSTANT, .weight_decay = 0.1, .lambda = 0.5}},
 };
 
 static int32_t ids[EXAMPLES][LENGTH], target_id[TARGETS][5] = {{21, 33, 24, 30, 27}, {22, 26, 31}};
