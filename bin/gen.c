@@ -111,6 +111,18 @@ check_options(const struct options *o, struct err *err)
     return OK;
 }
 
+/* A turn ends with it, though the configuration may be that of a model without conversations. */
+static void
+end_turns(struct model_config *c, uint32_t eot)
+{
+    bool there = eot == BPE_NONE || c->n_eos == MODEL_MAX_EOS;
+
+    for (size_t i = 0; i < c->n_eos; i++)
+        there = there || c->eos[i] == (int32_t)eot;
+    if (!there)
+        c->eos[c->n_eos++] = (int32_t)eot;
+}
+
 /* Only --plain can do without a tokenizer, and without music in it. */
 static enum status
 load_tokenizer(struct gen *g, struct err *err)
@@ -125,6 +137,7 @@ load_tokenizer(struct gen *g, struct err *err)
         return st;
     if ((st = music_tokens_find(&g->music, g->bpe, g->config.V, g->o->modality, err)) != OK)
         return err_context(err, "%s", g->o->model);
+    end_turns(&g->config, bpe_token_id(g->bpe, STR("<|eot_id|>")));
     g->grammar = (struct grammar){
         .start = g->music.start, .end = g->music.end, .n_slots = g->music.n_slots, .slot = g->music.slot};
     return OK;
@@ -137,8 +150,8 @@ start(struct gen *g, struct err *err)
     enum status st;
 
     if ((st = check_options(o, err)) != OK || (st = config_load(&g->config, o->model, err)) != OK ||
+        (st = config_load_ends(&g->config, o->model, err)) != OK ||
         (st = weights_open(&g->weights, o->model, err)) != OK || (st = load_tokenizer(g, err)) != OK ||
-
         (o->items != NULL && (st = tracks_load(&g->tracks, o->items, &g->music, err)) != OK))
         return st;
     g->go = (struct generate_options){.seed = stage_seed(g->stage),

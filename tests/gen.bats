@@ -16,6 +16,41 @@ load tiny-model
     mpcheck generation out.mp
 }
 
+# likelier A B: token B's row of the tied embedding is twice that of A.
+likelier() {
+    python3 - "$1" "$2" model/model.safetensors <<'END'
+import array, json, struct, sys
+a, b, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+with open(name, 'r+b') as f:
+    n = struct.unpack('<Q', f.read(8))[0]
+    t = json.loads(f.read(n))['model.embed_tokens.weight']
+    size = 4 * t['shape'][1]
+    at = 8 + n + t['data_offsets'][0]
+    f.seek(at + a * size)
+    row = array.array('f', f.read(size))
+    f.seek(at + b * size)
+    f.write(array.array('f', [2 * x for x in row]).tobytes())
+END
+}
+
+@test "gen: words end where a turn does, whatever config.json knows of it, and where generation_config.json says" {
+    tiny_model 4
+    prompts 12 in.mp
+    for f in config generation_config; do
+        jq -c '.eos_token_id = null' model/$f.json >c && mv c model/$f.json
+    done
+    words() {
+        gen --model model --greedy --max-tokens 20 in.mp | mp2json | jq -sc '.[0].response_ids'
+    }
+    long=$(words)
+    jq -e 'length == 20' <<<"$long"
+    jq -c --argjson ids "$long" '.eos_token_id = [$ids[2]]' model/generation_config.json >c && mv c model/generation_config.json
+    jq -ne --argjson a "$(words)" --argjson b "$long" '($a | length) <= 3 and $a == $b[:($a | length)]'
+    jq -c '.eos_token_id = null' model/generation_config.json >c && mv c model/generation_config.json
+    likelier "$(jq '.[2]' <<<"$long")" "$(jq '.added_tokens[] | select(.content == "<|eot_id|>").id' model/tokenizer.json)"
+    words | jq -e 'length < 3'
+}
+
 @test "gen: --modality leaves others out, of codes and of words" {
     tiny_model 4
     prompts 6 in.mp

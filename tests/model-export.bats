@@ -33,6 +33,9 @@ load tiny-model
         grep -aobF "$1" a.gguf | cut -d: -f1 | { read -r at; od -An -tu1 -j $((at + ${#1})) -N5 a.gguf | tr -s ' '; }
     }
     [[ "$(after tokenizer.ggml.add_bos_token)" == " 7 0 0 0 1" ]]
+    sed -i 's/"model_max_length": [0-9]*/"model_max_length": 1000000000000000019884624838656/' model/tokenizer_config.json # transformers' largest
+    model-export --model model --gguf b.gguf
+    same a.gguf b.gguf
     jq '.post_processor = null' model/tokenizer.json >t && mv t model/tokenizer.json
     model-export --model model --gguf a.gguf
     [[ "$(after tokenizer.ggml.add_bos_token)" == " 7 0 0 0 0" ]]

@@ -98,4 +98,7 @@ tensor() {
     truncate -s -1 model/model.safetensors
     run -65 --separate-stderr model-info model
     [[ $stderr == *"model.safetensors: expected "*" bytes of data, got "* ]]
+    rm model/model.safetensors && mkfifo model/model.safetensors
+    run -65 --separate-stderr timeout 10 model-info model
+    [ "$stderr" = "model-info: model/model.safetensors: not a regular file" ]
 }

@@ -87,6 +87,17 @@ must_be_false(struct json o, const char *key, struct err *err)
     return on ? err_set(err, DATA, "%s: not supported", key) : OK;
 }
 
+/* That a head is rotated as a whole. */
+static enum status
+check_whole(struct json o, struct err *err)
+{
+    double part;
+
+    if (get_real(&part, o, "partial_rotary_factor", 1, -1e300, 1e300, err) != OK)
+        return DATA;
+    return part == 1 ? OK : err_set(err, DATA, "partial_rotary_factor: %g is not supported", part);
+}
+
 /* What would change the arithmetic and is not built. */
 static enum status
 check_plain(struct json o, struct err *err)
@@ -94,7 +105,6 @@ check_plain(struct json o, struct err *err)
     static const char *const absent[] = {"quantization_config", "sliding_window"};
     struct json v;
     size_t parts;
-    double part;
 
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
         if (json_get(&v, o, absent[i]) && json_type(v) != JSON_NULL)
@@ -102,12 +112,9 @@ check_plain(struct json o, struct err *err)
     if (must_be(o, "model_type", "llama", err) != OK || must_be(o, "hidden_act", "silu", err) != OK ||
         must_be_false(o, "attention_bias", err) != OK || must_be_false(o, "mlp_bias", err) != OK ||
         must_be_false(o, "use_sliding_window", err) != OK ||
-        get_size(&parts, o, "pretraining_tp", 1, 0, SIZE_MAX, err) != OK ||
-        get_real(&part, o, "partial_rotary_factor", 1, -1e300, 1e300, err) != OK)
+        get_size(&parts, o, "pretraining_tp", 1, 0, SIZE_MAX, err) != OK || check_whole(o, err) != OK)
         return DATA;
-    if (parts > 1)
-        return err_set(err, DATA, "pretraining_tp: products in %zu parts are not supported", parts);
-    return part == 1 ? OK : err_set(err, DATA, "partial_rotary_factor: %g is not supported", part);
+    return parts > 1 ? err_set(err, DATA, "pretraining_tp: products in %zu parts are not supported", parts) : OK;
 }
 
 static enum status
@@ -119,18 +126,15 @@ get_token(int32_t *out, struct json v, const char *key, size_t V, struct err *er
     return OK;
 }
 
+/* One id or several; where o says nothing, what c has stays. */
 static enum status
-get_tokens(struct model_config *c, struct json o, struct err *err)
+get_eos(struct model_config *c, struct json o, struct err *err)
 {
     struct json v;
 
-    c->bos = -1;
-    c->n_eos = 0;
-    if (json_get(&v, o, "bos_token_id") && json_type(v) != JSON_NULL &&
-        get_token(&c->bos, v, "bos_token_id", c->V, err) != OK)
-        return DATA;
     if (!json_get(&v, o, "eos_token_id") || json_type(v) == JSON_NULL)
         return OK;
+    c->n_eos = 0;
     if (json_type(v) != JSON_ARRAY) {
         c->n_eos = 1;
         return get_token(c->eos, v, "eos_token_id", c->V, err);
@@ -145,38 +149,64 @@ get_tokens(struct model_config *c, struct json o, struct err *err)
     return OK;
 }
 
-/* rope_theta at the top and rope_scaling beside it; transformers 5 keeps both in rope_parameters. */
 static enum status
-get_rope(struct model_config *c, struct json o, struct err *err)
+get_tokens(struct model_config *c, struct json o, struct err *err)
 {
-    struct json s, type;
-    bool newer = json_get(&s, o, "rope_parameters") && json_type(s) != JSON_NULL;
-    struct str name;
+    struct json v;
 
-    if (get_real(&c->rope_theta, o, "rope_theta", 10000, 1, 1e12, err) != OK)
+    c->bos = -1;
+    c->n_eos = 0;
+    if (json_get(&v, o, "bos_token_id") && json_type(v) != JSON_NULL &&
+        get_token(&c->bos, v, "bos_token_id", c->V, err) != OK)
         return DATA;
-    c->rope_scaled = false;
-    if (!newer && (!json_get(&s, o, "rope_scaling") || json_type(s) == JSON_NULL))
-        return OK;
-    if (json_type(s) != JSON_OBJECT)
-        return err_set(err, DATA, "rope_scaling: expected an object");
-    if (newer && get_real(&c->rope_theta, s, "rope_theta", c->rope_theta, 1, 1e12, err) != OK)
-        return DATA;
-    if (!json_get(&type, s, "rope_type") && !json_get(&type, s, "type"))
-        return err_set(err, DATA, "rope_scaling: rope_type: missing");
-    name = json_type(type) == JSON_STRING ? json_str(type) : STR("");
-    if (str_eq(name, STR("default")))
-        return OK;
-    if (!str_eq(name, STR("llama3")))
-        return err_set(err, DATA, "rope_scaling: rope_type: expected \"llama3\" or \"default\"");
+    return get_eos(c, o, err);
+}
+
+/* The values of llama3, in rope_scaling or rope_parameters. */
+static enum status
+get_scaling(struct model_config *c, struct json s, struct err *err)
+{
     c->rope_scaled = true;
     if (get_real(&c->rope_factor, s, "factor", (double)NAN, 1, 1e6, err) != OK ||
         get_real(&c->rope_low, s, "low_freq_factor", (double)NAN, 1e-6, 1e6, err) != OK ||
         get_real(&c->rope_high, s, "high_freq_factor", (double)NAN, 1e-6, 1e6, err) != OK ||
         get_size(&c->rope_original, s, "original_max_position_embeddings", 0, 1, MODEL_MAX_POSITIONS, err) != OK)
-        return err_context(err, "rope_scaling");
-    if (!(c->rope_low < c->rope_high))
-        return err_set(err, DATA, "rope_scaling: low_freq_factor is not below high_freq_factor");
+        return DATA;
+    return c->rope_low < c->rope_high ? OK : err_set(err, DATA, "low_freq_factor is not below high_freq_factor");
+}
+
+/* The object of either name: its type, where it has none the default one. */
+static enum status
+get_rope_type(struct model_config *c, struct json s, struct err *err)
+{
+    struct json type;
+    struct str name;
+
+    if (json_type(s) != JSON_OBJECT)
+        return err_set(err, DATA, "expected an object");
+    if (get_real(&c->rope_theta, s, "rope_theta", c->rope_theta, 1, 1e12, err) != OK || check_whole(s, err) != OK)
+        return DATA;
+    if (!json_get(&type, s, "rope_type") && !json_get(&type, s, "type"))
+        return json_get(&type, s, "factor") ? err_set(err, DATA, "rope_type: missing") : OK;
+    name = json_type(type) == JSON_STRING ? json_str(type) : STR("");
+    if (str_eq(name, STR("llama3")))
+        return get_scaling(c, s, err);
+    return str_eq(name, STR("default")) ? OK : err_set(err, DATA, "rope_type: expected \"llama3\" or \"default\"");
+}
+
+/* rope_theta at the top and rope_scaling beside it; transformers 5 keeps both in rope_parameters. */
+static enum status
+get_rope(struct model_config *c, struct json o, struct err *err)
+{
+    static const char *const name[] = {"rope_parameters", "rope_scaling"};
+    struct json s;
+
+    c->rope_scaled = false;
+    if (get_real(&c->rope_theta, o, "rope_theta", 10000, 1, 1e12, err) != OK)
+        return DATA;
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        if (json_get(&s, o, name[i]) && json_type(s) != JSON_NULL)
+            return get_rope_type(c, s, err) == OK ? OK : err_context(err, "%s", name[i]);
     return OK;
 }
 
@@ -218,8 +248,10 @@ config_parse(struct model_config *c, struct json o, struct err *err)
     return keys_once(o, err);
 }
 
-enum status
-config_read(struct model_config *out, const char *path, struct err *err)
+/* Hands the object in a file to what reads it. */
+static enum status
+with_file(struct model_config *c, const char *path,
+    enum status (*get)(struct model_config *, struct json, struct err *), struct err *err)
 {
     struct json_parser *parser = NULL;
     struct buf text = {0};
@@ -227,11 +259,17 @@ config_read(struct model_config *out, const char *path, struct err *err)
     enum status st;
 
     if ((st = file_read(&text, path, CONFIG_MAX_BYTES, err)) == OK && (st = json_parser_new(&parser, err)) == OK &&
-        ((st = json_parse(&root, parser, text.p, text.n, err)) != OK || (st = config_parse(out, root, err)) != OK))
+        ((st = json_parse_wide(&root, parser, text.p, text.n, err)) != OK || (st = get(c, root, err)) != OK))
         (void)err_context(err, "%s", path);
     json_parser_free(parser);
     buf_free(&text);
     return st;
+}
+
+enum status
+config_read(struct model_config *out, const char *path, struct err *err)
+{
+    return with_file(out, path, config_parse, err);
 }
 
 enum status
@@ -242,6 +280,19 @@ config_load(struct model_config *out, const char *dir, struct err *err)
 
     if ((st = buf_printf(&path, err, "%s/config.json%c", dir, 0)) == OK)
         st = config_read(out, path.p, err);
+    buf_free(&path);
+    return st;
+}
+
+enum status
+config_load_ends(struct model_config *c, const char *dir, struct err *err)
+{
+    static const char name[] = "generation_config.json";
+    struct buf path = {0};
+    enum status st = OK;
+
+    if (folder_has(dir, name) && (st = buf_printf(&path, err, "%s/%s%c", dir, name, 0)) == OK)
+        st = with_file(c, path.p, get_eos, err);
     buf_free(&path);
     return st;
 }

@@ -154,7 +154,8 @@ config_json_like(struct buf *out, struct str text, const struct model_config *c,
     struct json root;
     enum status st;
 
-    if ((st = json_parser_new(&parser, err)) == OK && (st = json_parse(&root, parser, text.p, text.n, err)) == OK) {
+    if ((st = json_parser_new(&parser, err)) == OK &&
+        (st = json_parse_wide(&root, parser, text.p, text.n, err)) == OK) {
         if (json_type(root) != JSON_OBJECT)
             st = err_set(err, DATA, "config.json: expected an object");
         else if ((st = buf_adds(out, STR("{\n"), err)) == OK && (st = put_like(out, root, c, t, err)) == OK) {

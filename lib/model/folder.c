@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "model/weights.h"
 
@@ -53,6 +54,18 @@ folder_write(const char *dir, const char *name, const void *bytes, size_t n, str
         else
             rec_discard(w);
     }
+    buf_free(&path);
+    return st;
+}
+
+enum status
+folder_remove(const char *dir, const char *name, struct err *err)
+{
+    struct buf path = {0};
+    enum status st = buf_printf(&path, err, "%s/%s%c", dir, name, 0);
+
+    if (st == OK && unlink(path.p) != 0 && errno != ENOENT)
+        st = err_errno(err, IO, "%s: remove", path.p);
     buf_free(&path);
     return st;
 }

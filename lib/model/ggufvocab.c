@@ -261,7 +261,7 @@ parse_file(struct json *root, struct json_parser *p, const char *dir, const char
     if (st == OK && !needed && !folder_has(dir, name))
         st = json_parse(root, p, "0", 1, err);
     else if (st == OK && (st = file_read(&text, path.p, FILE_MAX, err)) == OK &&
-             (st = json_parse(root, p, text.p, text.n, err)) != OK)
+             (st = json_parse_wide(root, p, text.p, text.n, err)) != OK)
         (void)err_context(err, "%s", path.p);
     buf_free(&path);
     buf_free(&text);

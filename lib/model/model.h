@@ -39,6 +39,9 @@ enum status config_load(struct model_config *out, const char *dir, struct err *e
 /* The same of a file of any name, and of an object that was parsed already. */
 enum status config_read(struct model_config *out, const char *path, struct err *err);
 enum status config_parse(struct model_config *out, struct json object, struct err *err);
+/* Puts the eos_token_id of DIR/generation_config.json, where it has one, in the place of c's: the ids that end what
+ * transformers generates. OK where there is no such file; DATA. */
+enum status config_load_ends(struct model_config *c, const char *dir, struct err *err);
 /* Appends c as config.json of transformers. */
 enum status config_json(struct buf *out, const struct model_config *c, struct err *err);
 /* Appends text, a config.json of the same model, with c's vocabulary size and the type t of its weights in place of its

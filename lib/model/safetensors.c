@@ -153,11 +153,24 @@ get_entry(struct entry *e, struct json o, struct err *err)
     return OK;
 }
 
+/* A map of strings to strings. */
+static enum status
+check_about(struct json o, struct err *err)
+{
+    if (json_type(o) != JSON_OBJECT)
+        return err_set(err, DATA, "__metadata__: expected an object");
+    for (struct json_iter it = json_iter(o); json_next(&it);)
+        if (json_type(it.value) != JSON_STRING)
+            return err_set(err, DATA, "__metadata__: %.*s: expected a string", (int)it.key.n, it.key.p);
+    return OK;
+}
+
 static enum status
 get_entries(struct safetensors *f, struct json root, struct err *err)
 {
     size_t n = json_size(root);
     bool about = false;
+    enum status st;
 
     if ((f->entry = calloc(n + 1, sizeof *f->entry)) == NULL)
         return err_memory(err);
@@ -168,6 +181,8 @@ get_entries(struct safetensors *f, struct json root, struct err *err)
             if (about)
                 return err_set(err, DATA, "__metadata__: comes twice");
             about = true;
+            if ((st = check_about(it.value, err)) != OK)
+                return st;
             continue;
         }
         if (memchr(it.key.p, 0, it.key.n) != NULL)
@@ -247,7 +262,7 @@ read_header(struct safetensors *f, struct err *err)
 static enum status
 map_file(struct safetensors *f, const char *path, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe in its place has no writer */
     struct stat sb;
     enum status st = OK;
     void *p = NULL;

@@ -98,6 +98,8 @@ enum status folder_make(const char *dir, struct err *err);
 enum status folder_room(const char *dir, uint64_t bytes, struct err *err);
 /* Writes DIR/NAME, whole or not at all. */
 enum status folder_write(const char *dir, const char *name, const void *bytes, size_t n, struct err *err);
+/* Deletes DIR/NAME; fine if it is not there. IO. */
+enum status folder_remove(const char *dir, const char *name, struct err *err);
 /* Whether DIR/NAME is there (NAME alone if dir is NULL), and whether two paths are one folder. */
 bool folder_has(const char *dir, const char *name);
 bool folder_same(const char *a, const char *b);

@@ -225,7 +225,7 @@ enum status parts_add(struct parts *parts, size_t part, const struct rec *r, str
 /* Commits the files, or waits for the commands: SYSTEM where one did not end with status 0. parts is freed. */
 enum status parts_close(struct parts *parts, struct err *err);
 
-/* ---- JSON in (json.cpp: simdjson; jsonwalk.h, jsonwalk.c) ----
+/* ---- JSON in (json.cpp: simdjson; jsonwalk.h, jsonwalk.c; jsonwide.c) ----
  *
  * A document is parsed whole and then walked. Values are small and copied freely; they, and strings taken from them,
  * live until the next json_parse with the same parser. Duplicate keys: the first counts. Of a value of another type
@@ -245,6 +245,9 @@ enum status json_parse(struct json *root, struct json_parser *p, const char *byt
 /* The same without a copy of the text: JSON_PADDING more bytes behind it can be read. */
 #define JSON_PADDING 64
 enum status json_parse_padded(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
+/* json_parse of what transformers or other Python programs wrote: an integer of any size, a float64 where it is beyond
+ * 64 bits. */
+enum status json_parse_wide(struct json *root, struct json_parser *p, const char *bytes, size_t n, struct err *err);
 /* JSON_I64 for integers that fit int64, JSON_U64 for those above. */
 static inline enum json_type json_type(struct json v);
 bool json_bool(struct json v);

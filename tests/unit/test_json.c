@@ -71,6 +71,29 @@ test_numbers_in(void)
     CHECK(parse(&v, "1e999", &err) == DATA, "beyond float64: %s", err.text);
 }
 
+static void
+test_wide(void)
+{
+    static const char text[] = "{\"a 123456789012345678901 \\\" 9\":[18446744073709551615,-9223372036854775808,"
+                               "18446744073709551616,-9223372036854775809,1000000000000000019884624838656],"
+                               "\"b\":1234567890123456789012.5}";
+    static const double want[] = {0x1p64, -0x1p63, 0x1p64, -0x1p63, 1e30};
+    struct json v, a;
+    struct err err;
+    size_t n = 0;
+
+    CHECK(json_parse_wide(&v, parser, text, strlen(text), &err) == OK, "integers of any size");
+    CHECK(json_get(&a, v, "a 123456789012345678901 \" 9") && json_size(a) == 5, "strings stay as they are");
+    for (struct json_iter it = json_iter(a); json_next(&it); n++) {
+        CHECK(json_f64(it.value) == want[n], "integer %zu: %g", n, json_f64(it.value));
+        CHECK((json_type(it.value) == JSON_F64) == (n > 1), "integer %zu stays one where it fits", n);
+    }
+    CHECK(json_get(&a, v, "b") && json_f64(a) == 1234567890123456789012.5, "other numbers stay");
+    CHECK(json_parse_wide(&v, parser, "\"abc\\", 5, &err) == DATA, "a string cut off: %s", err.text);
+    CHECK(json_parse_wide(&v, parser, "12345678901234567890-1", 22, &err) == DATA, "no number: %s", err.text);
+    CHECK(json_parse_wide(&v, parser, "", 0, &err) == DATA, "nothing: %s", err.text);
+}
+
 /* Each must be refused, in words. */
 static void
 test_refused(void)
@@ -209,6 +232,7 @@ main(void)
         return 1;
     test_walk();
     test_numbers_in();
+    test_wide();
     test_refused();
     test_depth();
     test_large();

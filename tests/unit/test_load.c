@@ -65,6 +65,35 @@ test_config_reads(void)
     CHECK(config_json(&text, &c, &err) == OK && buf_add(&text, "", 1, &err) == OK, "written");
     CHECK(try_config(&again, text.p, &err) == OK && same_config(&c, &again), "and read back: the same");
     buf_free(&text);
+    CHECK(try_config(&c, "{\"rope_parameters\":{\"rope_theta\":5000.0},\"rope_theta\":7," BASE "}", &err) == OK &&
+              c.rope_theta == 5000 && !c.rope_scaled,
+        "rope_parameters without a type");
+    CHECK(try_config(&c, "{\"model_max_length\":1000000000000000019884624838656,\"rope_scaling\":{}," BASE "}", &err) ==
+              OK,
+        "an integer of Python's");
+}
+
+static void
+test_config_ends(void)
+{
+    struct model_config c;
+    struct err err;
+
+    CHECK(try_config(&c, "{\"eos_token_id\":[2,3]," BASE "}", &err) == OK && config_load_ends(&c, folder, &err) == OK &&
+              c.n_eos == 2 && c.eos[1] == 3,
+        "no generation_config.json");
+    write_file("generation_config.json", "{\"eos_token_id\":null}", 21);
+    CHECK(config_load_ends(&c, folder, &err) == OK && c.n_eos == 2, "one that names no end");
+    write_file("generation_config.json", "{\"eos_token_id\":[5,6,7]}", 24);
+    CHECK(config_load_ends(&c, folder, &err) == OK && c.n_eos == 3 && c.eos[0] == 5 && c.eos[2] == 7, "its ends");
+    write_file("generation_config.json", "{\"eos_token_id\":4}", 18);
+    CHECK(config_load_ends(&c, folder, &err) == OK && c.n_eos == 1 && c.eos[0] == 4, "its end");
+    write_file("generation_config.json", "{\"eos_token_id\":99}", 19);
+    CHECK(config_load_ends(&c, folder, &err) == DATA && strstr(err.text, "generation_config.json: eos") != NULL,
+        "an end that is no token: %s", err.text);
+    write_file("generation_config.json", "{", 1);
+    CHECK(config_load_ends(&c, folder, &err) == DATA, "not JSON: %s", err.text);
+    CHECK(folder_remove(folder, "generation_config.json", &err) == OK, "removed");
 }
 
 static void
@@ -94,6 +123,11 @@ test_config_refuses(void)
          "\"original_max_position_embeddings\":64}," BASE "}",
             "low_freq_factor is not below"},
         {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}," BASE "}", "rope_type: expected \"llama3\""},
+        {"{\"rope_scaling\":{\"factor\":2}," BASE "}", "rope_scaling: rope_type: missing"},
+        {"{\"rope_parameters\":{\"rope_type\":\"yarn\"}," BASE "}", "rope_parameters: rope_type: expected"},
+        {"{\"rope_parameters\":{\"partial_rotary_factor\":0.5}," BASE "}",
+            "rope_parameters: partial_rotary_factor: 0.5 is not supported"},
+        {"{\"max_position_embeddings\":1000000000000000019884624838656," BASE "}", "expected a whole number"},
         {"{\"mlp_bias\":true," BASE "}", "mlp_bias"},
         {"{\"sliding_window\":4096," BASE "}", "sliding_window: not supported"},
         {"{\"use_sliding_window\":true," BASE "}", "use_sliding_window: not supported"},
@@ -192,6 +226,9 @@ test_headers(void)
         {"[]", "header: expected an object", 0},
         {"{", "a.safetensors", 0},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", "__metadata__: comes twice", 0},
+        {"{\"__metadata__\":7," A("F32", "[2]", "0", "8") "}", "__metadata__: expected an object", 8},
+        {"{\"__metadata__\":{\"format\":1}," A("F32", "[2]", "0", "8") "}", "__metadata__: format: expected a string",
+            8},
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}",
             "tensor a: dtype: comes twice", 8},
     };
@@ -365,6 +402,7 @@ main(void)
         return 1;
     num_init(1);
     test_config_reads();
+    test_config_ends();
     test_config_refuses();
     test_headers();
     test_large_header();
