@@ -206,7 +206,7 @@ get_data(struct run *r, struct err *err)
             stage_reject(r->stage, err);
     if ((st = dataset_close(r->data, err)) != OK)
         return st;
-    return result_begin(&r->kept, r->o->model, r->data, r->so.train == TRAIN_ALL, err);
+    return result_begin(&r->kept, r->o->model, r->so.train == TRAIN_ALL, err);
 }
 
 /* Until the first step. */
@@ -238,7 +238,7 @@ end(struct run *r, struct err *err)
     uint64_t kept;
     enum status st = OK;
 
-    if (leads() && (st = result_end(&kept, &r->kept, r->sft, &so, err)) == OK) {
+    if (leads() && (st = result_end(&kept, &r->kept, r->sft, r->data, &so, err)) == OK) {
         stage_tally(r->stage, "steps", sft_step_count(r->sft));
         stage_tally(r->stage, "kept", kept);
     }

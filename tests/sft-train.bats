@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # sft-train: what it refuses, that it learns, and that nothing but its input, options and seed can be seen in its bytes.
 load helper
+load tiny-model
 
 # model DIR: a Llama of 40 tokens, 8 wide, one layer, in bfloat16 from a small generator in awk.
 model() {
@@ -108,6 +109,35 @@ setup() {
     same base/generation_config.json out/generation_config.json
     [ "$(jq -c '[.vocab_size, .hidden_size, .tie_word_embeddings, .architectures[0]]' out/config.json)" = '[40,8,true,"LlamaForCausalLM"]' ]
     [ ! -e out/tokenizer.json ]
+    # Into the same folder from another model: what that has not goes.
+    rm base/generation_config.json
+    echo note >out/mine.txt
+    sft-train --model base --save out --steps 1 --batch 4 -o log.mp ex.mp
+    [ "$(cd out && echo *)" = "config.json mine.txt model.safetensors trained.ids" ]
+}
+
+@test "sft-train: SIGTERM while shards are replaced leaves no mixture of two models" {
+    if sanitized; then skip "not under sanitizers"; fi
+    tiny_model 600 --hidden 128
+    tune() {
+        sft-train --model model --save out --shard-size 1 --steps 1 --batch 4 -o log.mp "$@" ex.mp
+    }
+    tune --rate 0.01
+    [ "$(cd out && echo model-*)" = "$(printf 'model-0000%d-of-00003.safetensors ' 1 2 3 | sed 's/ $//')" ]
+    mv out old
+    tune --rate 0.02
+    sha256sum <(cat old/model-*) <(cat out/model-*) | cut -d' ' -f1 >whole
+    for ((n = 1; n < 20; n++)); do
+        rm -rf out fired && cp -r old out
+        (export FAULT=term:$n FAULT_FIRED=fired LD_PRELOAD=$BUILD/fault.so && tune --rate 0.02) || true
+        [ -e fired ] || break
+        if model-info out; then cat out/model-* | sha256sum | cut -d' ' -f1 | grep -qxFf whole; fi
+    done
+    [ "$n" -gt 4 ] && [ "$n" -lt 20 ]
+    model-info out
+    # And what is left of shards goes where there is one file.
+    sft-train --model model --save out --steps 1 --batch 4 -o log.mp ex.mp
+    [ "$(cd out && echo model*)" = model.safetensors ]
 }
 
 @test "sft-train: the saved model has the validation loss it was kept for, to the last bit" {

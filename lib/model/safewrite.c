@@ -6,10 +6,10 @@
  * Tensors are streamed from where they lie. What has the type of the file already is copied as it is; the rest is
  * converted by all threads, in pieces. Memory: 8 MiB.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "model/safetensors.h"
 
@@ -177,16 +177,31 @@ add_index(struct buf *b, const struct saved *t, size_t n, uint64_t shard, size_t
     return st == OK ? buf_printf(b, err, "\n  }\n}\n") : st;
 }
 
-/* What is left of a model that lay there before would be read instead of this one, or beside it. */
-static enum status
-remove_other(const char *dir, const char *name, struct err *err)
+/* Whether name is that of a shard of another number of shards than count. */
+static bool
+is_old(const char *name, size_t count)
 {
-    struct buf path = {0};
-    enum status st = buf_printf(&path, err, "%s/%s%c", dir, name, 0);
+    size_t i, n;
+    int end = 0;
 
-    if (st == OK && folder_has(dir, name) && unlink(path.p) != 0)
-        st = err_errno(err, IO, "%s: remove", path.p);
-    buf_free(&path);
+    return sscanf(name, "model-%5zu-of-%5zu.safetensors%n", &i, &n, &end) == 2 && end > 0 && name[end] == 0 &&
+           (count == 1 || n != count);
+}
+
+/* What is left of a model that lay there before, of count files now. */
+static enum status
+remove_old(const char *dir, size_t count, struct err *err)
+{
+    enum status st = count > 1 ? folder_remove(dir, ONE, err) : OK;
+    DIR *d = st == OK ? opendir(dir) : NULL;
+
+    if (st == OK && d == NULL)
+        st = err_errno(err, IO, "%s", dir);
+    for (const struct dirent *e; st == OK && (e = readdir(d)) != NULL;)
+        if (is_old(e->d_name, count))
+            st = folder_remove(dir, e->d_name, err);
+    if (d != NULL)
+        (void)closedir(d); /* only read from */
     return st;
 }
 
@@ -196,8 +211,10 @@ weights_write(const char *dir, const struct saved *t, size_t n, uint64_t shard, 
     size_t count = weights_shards(t, n, shard), i = 0;
     struct buf path = {0}, index = {0};
     char name[SHARD_NAME];
-    enum status st = OK;
+    enum status st;
 
+    /* First of all: with it shards of two models would pass for one, should this be the last that was done. */
+    st = folder_remove(dir, INDEX, err);
     for (size_t s = 0; st == OK && s < count; s++) {
         size_t some = fill_shard(t + i, n - i, shard);
 
@@ -207,11 +224,10 @@ weights_write(const char *dir, const struct saved *t, size_t n, uint64_t shard, 
             st = safetensors_write(path.p, t + i, some, err);
         i += some;
     }
-    if (st == OK && count == 1)
-        st = remove_other(dir, INDEX, err);
-    else if (st == OK && (st = add_index(&index, t, n, shard, count, err)) == OK &&
-             (st = folder_write(dir, INDEX, index.p, index.n, err)) == OK)
-        st = remove_other(dir, ONE, err);
+    if (st == OK && count > 1 && (st = add_index(&index, t, n, shard, count, err)) == OK)
+        st = folder_write(dir, INDEX, index.p, index.n, err);
+    if (st == OK)
+        st = remove_old(dir, count, err);
     buf_free(&path);
     buf_free(&index);
     return st;

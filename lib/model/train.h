@@ -167,11 +167,11 @@ enum status kept_end(const struct kept *k, struct err *err);
 
 /* ---- fine-tuning: what a run leaves (result.c) ---- */
 
-/* Before the work, in process 0: makes k->save with trained.ids and the files of the folder from that go along, and
- * sees to kept_room. USAGE where both folders are one. */
-enum status result_begin(const struct kept *k, const char *from, const struct dataset *d, bool all, struct err *err);
-/* After it: saves the model of lowest validation loss, of that step, and forgets what need not be kept. */
-enum status result_end(
-    uint64_t *step, const struct kept *k, const struct sft *t, const struct save_options *o, struct err *err);
+/* Before the work, in process 0: makes k->save and sees to kept_room. USAGE where it is the folder from. */
+enum status result_begin(const struct kept *k, const char *from, bool all, struct err *err);
+/* After it: saves the model of lowest validation loss, of that step, with trained.ids and the files of o->like that go
+ * along, and no other of that name; forgets what need not be kept. */
+enum status result_end(uint64_t *step, const struct kept *k, const struct sft *t, const struct dataset *d,
+    const struct save_options *o, struct err *err);
 
 #endif
