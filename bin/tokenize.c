@@ -6,7 +6,9 @@
 
 #include "text/text.h"
 
-#define BATCH 256 /* records that threads share; what comes out does not depend on it */
+#define BATCH 256                      /* records that threads share; what comes out does not depend on it */
+#define BATCH_BYTES ((size_t)16 << 20) /* of records: fewer where they are long */
+#define LONG ((size_t)1 << 16)         /* a record's bytes; what it took is given back behind it */
 #define NO_LABEL (-100)
 
 struct options {
@@ -128,13 +130,23 @@ write_decoded(struct rec_writer *out, const struct task *t, struct err *err)
 static int
 gather(struct task *task, struct stage *s)
 {
+    size_t bytes = 0;
     struct err err;
     int n = 0;
 
-    for (struct rec *r; n < BATCH && (r = stage_next(s)) != NULL; n++)
+    for (struct rec *r; n < BATCH && bytes < BATCH_BYTES && (r = stage_next(s)) != NULL; n++) {
         if (rec_keep(&task[n].rec, r, &err) != OK)
             stage_fail(s, &err);
+        bytes += r->size;
+    }
     return n;
+}
+
+static void
+forget(struct task *t)
+{
+    encoded_free(&t->x);
+    buf_free(&t->text);
 }
 
 static uint64_t
@@ -149,6 +161,8 @@ emit(struct stage *s, struct task *task, int n, bool decoding)
         if (t->st != OK)
             stage_reject_rec(s, t->rec, &t->err);
         cut += t->st == OK && t->cut;
+        if (t->rec->size > LONG)
+            forget(t);
         rec_free(t->rec);
         t->rec = NULL;
     }
@@ -204,10 +218,8 @@ main(int argc, char **argv)
                 o.decode ? decode(&task[i], b) : encode(&task[i], &worker[omp_get_thread_num()], (size_t)o.context);
         cut += emit(s, task, n, o.decode);
     }
-    for (int i = 0; i < BATCH; i++) {
-        encoded_free(&task[i].x);
-        buf_free(&task[i].text);
-    }
+    for (int i = 0; i < BATCH; i++)
+        forget(&task[i]);
     stage_tally(s, "cut", cut);
     stage_tally(s, "replaced", end_workers(worker, threads));
     bpe_free(b);

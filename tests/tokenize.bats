@@ -144,7 +144,7 @@ ids() {
         jq -c '.cases[].ids' group.json >want
         diff got want || { jq .what group.json; return 1; }
     done
-    [ "$n" -eq 12 ]
+    [ "$n" -eq 13 ]
 }
 
 @test "tokenize: ill-formed UTF-8 has the ids of U+FFFD, and is counted" {

@@ -17,8 +17,8 @@
 
 #define HEX "0123456789abcdefABCDEF"
 #define MAX_GROUPS 64
-/* Extensions H and I of the script that Unicode 14 lacks. */
-#define HAN_LATER "\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
+/* What Unicode 14 lacks of the script: the end of extension C, and extensions I and H. */
+#define HAN_LATER "\\x{2b739}\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
 
 struct reading {
     struct str in;

@@ -175,8 +175,9 @@ struct encoded {
 };
 void encoded_free(struct encoded *x);
 /*
- * What the reference gives for the whole text, save that text segments never become added tokens. A control segment
- * that names a token which the tokenizer does not have is DATA. x is emptied first.
+ * What the reference gives for the whole text, save that text segments never become added tokens, that merging never
+ * makes one, and that the normalizer looks at each segment alone. A control segment that names a token which the
+ * tokenizer does not have is DATA. x is emptied first.
  */
 enum status encode_segments(struct encoded *x, struct bpe_encoder *e, const struct segments *s, struct err *err);
 /*
