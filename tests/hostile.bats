@@ -52,6 +52,16 @@ hostile='\xdd\xff\xff\xff\xff
     done
 }
 
+@test "hostile: nesting of 33 is refused where the innermost is empty, too" {
+    for inner in '\x90' '\x80' '\xdc\0\0'; do
+        { printf '\x81\xa1a'; head -c 30 /dev/zero | tr '\0' '\221'; printf '%b\n' "$inner"; } >a.mp
+        mp2json a.mp >/dev/null
+        { printf '\x81\xa1a'; head -c 31 /dev/zero | tr '\0' '\221'; printf '%b\n' "$inner"; } >b.mp
+        run -65 --separate-stderr mp2json b.mp
+        [[ "$stderr" == "mp2json: b.mp: record 1, byte 0: byte 34: nested deeper than 32" ]]
+    done
+}
+
 @test "hostile: nesting of a hundred thousand is refused by json2mp, mp2json and mpcheck" {
     head -c 100000 /dev/zero | tr '\0' '[' >a.json
     run -65 --separate-stderr json2mp a.json

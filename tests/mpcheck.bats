@@ -69,6 +69,10 @@ END
 \x82\xa8track_id\xa1a\xa5audio\xd6\x01\x00\x00\xc0\x7f\n|audio: number 1 is not finite
 \x82\xa8track_id\xa1a\xa5audio\xd5\x01\x00\x00\n|audio: a vector of 2 bytes is not a whole number of float32
 \x81\xa8track_id\xa1\xff\n|track_id: a string whose byte 0 is not UTF-8
+\x82\xa8track_id\xa1a\xa1z\xcb\x7f\xf8\0\0\0\0\0\0\n|z: expected a finite number
+\x82\xa8track_id\xa1a\xa1z\x92\x01\xa1\xff\n|z[1]: a string whose byte 0 is not UTF-8
+\x82\xa8track_id\xa1a\xa1z\x81\xa1y\x81\x01\x02\n|z.y: a key that is not a string but integer
+\x82\xa8track_id\xa1a\xa1z\x82\xa1y\x01\xa1y\x02\n|z.y: a key that comes twice
 END
 }
 

@@ -73,7 +73,7 @@ PY
     [ "$(npy2mp -m audio --ids ids.npy x.npy 2>/dev/null | mp2json | jq -r .track_id | tr '\n' ' ')" = "a 😀b " ]
     strings ids.npy '|S4' a bcde
     [ "$(npy2mp -m audio --ids ids.npy x.npy 2>/dev/null | mp2json | jq -r .track_id | tr '\n' ' ')" = "a bcde " ]
-    printf 'a\r\nb' >ids
+    printf '\xef\xbb\xbfa\r\nb' >ids
     npy2mp -m audio --ids ids x.npy 2>/dev/null | mp2json >out
     [ "$(cat out)" = "$records" ]
 }
@@ -212,6 +212,9 @@ PY
     printf 'a\nb\0c\n' >zero
     run -65 --separate-stderr npy2mp -m audio --ids zero -o out.mp x.npy
     [ "$stderr" = "npy2mp: zero: line 2: an id that is not UTF-8 text" ]
+    strings ids.npy '<U2' a $'b\n'
+    run -65 --separate-stderr npy2mp -m audio --ids ids.npy x.npy
+    [ "$stderr" = "npy2mp: ids.npy: string 2: an id with a line break" ]
     run -65 --separate-stderr npy2mp -m audio --ids x.npy x.npy
     [ "$stderr" = "npy2mp: x.npy: expected one column of strings" ]
     strings ids.npy '<U1' a b

@@ -32,9 +32,11 @@ count_lines(const char *p, size_t n)
 static enum status
 look(struct id_list *l, struct err *err)
 {
+    size_t mark = l->file.n >= 3 && memcmp(l->file.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* of files made on Windows */
+
     l->npy = npy_is(l->file.p, l->file.n);
-    l->p = l->file.p;
-    l->n = l->npy ? 0 : count_lines(l->file.p, l->file.n);
+    l->p = (const char *)l->file.p + mark;
+    l->n = l->npy ? 0 : count_lines(l->p, l->file.n - mark);
     if (!l->npy)
         return OK;
     if (npy_parse(&l->a, l->file.p, l->file.n, err) != OK)
@@ -87,7 +89,7 @@ next_line(struct id_list *l)
     struct str line = {l->p, end == NULL ? left : (size_t)(end - l->p)};
 
     l->p = end == NULL ? l->p + left : end + 1;
-    if (line.n > 0 && line.p[line.n - 1] == '\r') /* of files made on Windows */
+    if (line.n > 0 && line.p[line.n - 1] == '\r') /* of those, too */
         line.n--;
     return line;
 }
@@ -108,5 +110,7 @@ id_list_next(struct str *id, struct id_list *l, struct err *err)
         st = err_set(err, DATA, "an empty id");
     else if (st == OK && (utf8_span(id->p, id->n) != id->n || memchr(id->p, '\0', id->n) != NULL))
         st = err_set(err, DATA, "an id that is not UTF-8 text");
+    else if (st == OK && memchr(id->p, '\n', id->n) != NULL) /* mp2npy writes one a line */
+        st = err_set(err, DATA, "an id with a line break");
     return st == DATA ? err_context(err, "%s: %s %zu", l->name, l->npy ? "string" : "line", l->next) : st;
 }

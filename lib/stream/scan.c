@@ -95,6 +95,9 @@ step_over(struct scan *s, const struct head *h, uint64_t length, size_t head_siz
 
     if (bytes > s->max - s->at)
         return too_large(s, err);
+    /* An empty one, too: msgpack-c has no place for it. */
+    if (h->container && s->depth == REC_MAX_DEPTH)
+        return err_set(err, DATA, "byte %zu: nested deeper than %d", s->at, REC_MAX_DEPTH);
     if (!h->container || length == 0) {
         s->at += bytes;
         close_full(s);
@@ -102,8 +105,6 @@ step_over(struct scan *s, const struct head *h, uint64_t length, size_t head_siz
     }
     if (length * h->per > s->max - s->at - bytes)
         return too_large(s, err);
-    if (s->depth == REC_MAX_DEPTH)
-        return err_set(err, DATA, "byte %zu: nested deeper than %d", s->at, REC_MAX_DEPTH);
     s->left[s->depth++] = length * h->per;
     s->at += bytes;
     return OK;

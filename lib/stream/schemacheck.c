@@ -16,6 +16,10 @@ struct check {
     struct err *err;
 };
 
+/* The schema {}, of what no schema knows. */
+static const struct node anything = {
+    .max_items = UINT64_MAX, .minimum = -(double)INFINITY, .maximum = (double)INFINITY};
+
 static enum status check_value(struct check *k, const struct node *s, const msgpack_object *o);
 
 static struct str
@@ -196,11 +200,12 @@ check_vector(struct check *k, const struct node *s, const msgpack_object *o)
 static enum status
 check_array(struct check *k, const struct node *s, const msgpack_object *o)
 {
+    const struct node *items = s->items != NULL ? s->items : &anything;
     enum status st = check_count(k, s, o->via.array.size, "elements");
 
-    for (uint32_t i = 0; st == OK && s->items != NULL && i < o->via.array.size; i++) {
+    for (uint32_t i = 0; st == OK && i < o->via.array.size; i++) {
         path_index(&k->path, i);
-        if ((st = check_value(k, s->items, &o->via.array.ptr[i])) == OK)
+        if ((st = check_value(k, items, &o->via.array.ptr[i])) == OK)
             path_leave(&k->path);
     }
     return st;
@@ -297,11 +302,10 @@ check_pair(struct check *k, const struct node *s, const msgpack_object_map *m, c
     if (child == NULL && s->closed)
         return err_set(k->err, DATA, "not a key that is allowed here");
     if (child == NULL)
-        child = s->additional;
-    if (child != NULL && (kv->val.type != MSGPACK_OBJECT_NIL || nil_counts(child)) &&
-        (st = check_value(k, child, &kv->val)) != OK)
+        child = s->additional != NULL ? s->additional : &anything;
+    if ((kv->val.type != MSGPACK_OBJECT_NIL || nil_counts(child)) && (st = check_value(k, child, &kv->val)) != OK)
         return st;
-    if (child != NULL && child->length_of.p != NULL) {
+    if (child->length_of.p != NULL) {
         unsigned long long want = count_of(find_value(m, child->length_of)), got = count_of(&kv->val);
         if (want != got)
             return err_set(k->err, DATA, "expected as many as %.*s (%llu), got %llu", (int)child->length_of.n,
