@@ -33,16 +33,13 @@ static const struct program program = {
 struct job {
     struct stage *stage;
     struct joiner *joiner;
-    uint64_t twice;
 };
 
-/* A track that an embedding file has twice. */
 static void
 set_aside(void *arg, const struct rec *rec, const struct err *why)
 {
-    struct job *job = arg;
+    const struct job *job = arg;
 
-    job->twice++;
     stage_reject_rec(job->stage, rec, why);
 }
 
@@ -54,7 +51,7 @@ finish(struct job *job, struct rec_writer *left)
 
     if (stage_limit(job->stage) == UINT64_MAX)
         stage_tally(job->stage, "left_over", joiner_left_over(job->joiner));
-    stage_tally(job->stage, "twice", job->twice);
+    stage_tally(job->stage, "twice", joiner_twice(job->joiner));
     if (left != NULL) {
         cli_must(joiner_write_left(left, job->joiner, &err), &err);
         cli_must(rec_commit(left, &err), &err);

@@ -114,7 +114,7 @@ take(struct mapper *t, const struct rec *r, struct err *err)
         memset(x, 0, dim * sizeof(*x));
         if (dim == 0 || !map_has(&r->map, modality_name[m]))
             continue;
-        if (map_vector(x, dim, &r->map, modality_name[m], err) != OK)
+        if (points_vector(x, dim, &r->map, modality_name[m], err) != OK)
             return err->status;
         b->has[b->n] |= 1U << m;
     }

@@ -117,16 +117,34 @@ JSON
     [ -f out.mp ] && [ ! -s out.mp ]
 }
 
-@test "embed-join: a bad track is set aside, a bad embedding ends the run" {
+@test "embed-join: bad tracks and bad embeddings are set aside" {
     inputs
     mk bad.mp <<<'{"title":"no id"}'
     run -65 --separate-stderr embed-join -e sem.mp bad.mp
     [[ $stderr == *"bad.mp: record 1, byte 0: track_id: missing" ]]
     embed-join -e sem.mp --rejects rej.mp -o out.mp bad.mp tracks.mp
     mp2json rej.mp | jq -es 'length == 1 and .[0].reason == "track_id: missing"'
-    mk wrong.mp <<<'{"track_id":"a","modality":"semantic","vector":"no"}'
-    run -65 --separate-stderr embed-join -e wrong.mp --rejects rej.mp tracks.mp
+    mk wrong.mp <<'JSON'
+{"track_id":"a","modality":"semantic","vector":"no"}
+{"track_id":"b","modality":"semantic","vector":[1,2]}
+{"track_id":"c","modality":"semantic","vector":[1]}
+{"track_id":"c","modality":"audio","vector":[1,2]}
+{"track_id":"b","modality":"semantic","vector":[5,6]}
+{"track_id":"","modality":"semantic","vector":[1,2]}
+JSON
+    printf '\x83\xa8track_id\xa1c\xa8modality\xa8semantic\xa6vector\xc7\x08\x01\0\0\x80\x3f\0\0\xc0\x7f\n' >>wrong.mp
+    mk rest.mp <<<'{"track_id":"c","modality":"semantic","vector":[3,4]}'
+    cat rest.mp >>wrong.mp
+    run -65 --separate-stderr embed-join -e wrong.mp tracks.mp
     [[ $stderr == *"wrong.mp: record 1, byte 0: vector: expected vector, got string" ]]
+    for how in '' --hold; do
+        run -0 --separate-stderr embed-join $how -e wrong.mp --rejects rej.mp -o out.mp tracks.mp
+        [[ $stderr == *" rejected=6 left_over=0 twice=1 "* ]]
+        mp2json out.mp | jq -es 'map(select(.semantic) | [.track_id, .semantic]) == [["b", [1, 2]], ["c", [3, 4]]]'
+        mp2json rej.mp | jq -es 'map([.record, .reason]) == [[1, "vector: expected vector, got string"],
+            [3, "vector: expected 2 numbers, got 1"], [4, "modality: expected semantic as in the records before, got audio"],
+            [5, "track_id: \"b\" comes twice"], [6, "track_id: expected an id, got an empty string"], [7, "vector: number 2 is not finite"]]'
+    done
 }
 
 @test "embed-join: dimensions must agree, and a cut-off file is 65" {

@@ -144,6 +144,29 @@ JSON
     same a.mp c.mp
 }
 
+@test "kmeans: the order of the stream does not matter, of few vectors either" {
+    for n in 330 3000; do
+        planted $n >in.json
+        mk in.mp <in.json
+        sort -r in.json | mk other.mp
+        kmeans -m audio -k 13 -o a.mp in.mp
+        kmeans -m audio -k 13 -o b.mp other.mp
+        same a.mp b.mp
+    done
+}
+
+@test "kmeans: a vector whose distances do not fit float32 is bad input" {
+    mk in.mp <<'JSON'
+{"track_id":"a","modality":"audio","vector":[0,5e18]}
+{"track_id":"b","modality":"audio","vector":[1e19,0]}
+{"track_id":"c","modality":"audio","vector":[0,-5e18]}
+JSON
+    run -65 --separate-stderr kmeans -m audio -k 2 in.mp
+    [[ $stderr == *"in.mp: record 2, "*": vector: too long: squares of distances do not fit float32" ]]
+    run -0 --separate-stderr kmeans -m audio -k 2 --rejects rej.mp -o out.mp in.mp
+    mp2json out.mp | jq -es '[.[] | [.count, .vector]] | sort == [[1, [0, -5e18]], [1, [0, 5e18]]]'
+}
+
 @test "kmeans: --sample draws by track_id, so that the order of the stream does not matter" {
     planted 3000 >in.json
     mk in.mp <in.json

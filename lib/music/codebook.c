@@ -77,7 +77,7 @@ add_centroid(void *arg, const struct rec *rec, struct err *err)
         return err->status;
     if (l->table[m].seen[index])
         return err_set(err, DATA, "index: %s %llu comes twice", modality_name[m], (unsigned long long)index);
-    if (map_vector(b->v[m] + (size_t)index * dim, dim, &rec->map, "vector", err) != OK)
+    if (points_vector(b->v[m] + (size_t)index * dim, dim, &rec->map, "vector", err) != OK)
         return err->status;
     b->count[m][index] = count;
     l->table[m].seen[index] = true;

@@ -114,7 +114,7 @@ add_track(void *arg, const struct rec *rec, struct err *err)
         memset(v, 0, dim * sizeof(*v));
         if (dim == 0 || !map_has(&rec->map, modality_name[m]))
             continue;
-        if (map_vector(v, dim, &rec->map, modality_name[m], err) != OK)
+        if (points_vector(v, dim, &rec->map, modality_name[m], err) != OK)
             return err->status;
         t->has |= 1U << m;
     }

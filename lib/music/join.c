@@ -32,7 +32,8 @@ struct joiner {
     bool hold;
     uint64_t *slot;
     size_t slots, used; /* a power of two; those that are taken */
-    void (*again)(void *arg, const struct rec *rec, const struct err *err);
+    uint64_t twice;
+    void (*bad)(void *arg, const struct rec *rec, const struct err *err);
     void *arg;
 };
 
@@ -102,42 +103,46 @@ struct indexer {
 
 /* An embedding whose slot has one already: the same track again, or another of the same hash. */
 static enum status
-comes_again(struct joiner *j, struct side *s, uint64_t at, struct str id, const struct rec *rec, struct err *err)
+comes_again(struct joiner *j, struct side *s, uint64_t at, struct str id, struct err *err)
 {
     struct str first;
     const float *v;
 
-    if (!j->hold && side_fetch(&first, &v, s, at, err) != OK)
+    if (j->hold)
+        s->points.n--;
+    else if (side_fetch(&first, &v, s, at, err) != OK)
         return err->status;
-    if (!j->hold && !str_eq(first, id))
+    else if (!str_eq(first, id))
         return err_set(err, DATA, "track_id: \"%.*s\" and \"%.*s\" have one hash: they cannot be told apart",
             first.n > 80 ? 80 : (int)first.n, first.p, id.n > 80 ? 80 : (int)id.n, id.p);
-    (void)err_set(err, DATA, "track_id: \"%.*s\" comes twice", id.n > 80 ? 80 : (int)id.n, id.p);
-    if (j->again == NULL)
-        return DATA;
-    j->again(j->arg, rec, err);
+    j->twice++;
+    return err_set(err, DATA, "track_id: \"%.*s\" comes twice", id.n > 80 ? 80 : (int)id.n, id.p);
+}
+
+static enum status
+add_embedding(struct joiner *j, size_t at, const struct rec *rec, struct err *err)
+{
+    struct side *s = &j->side[at];
+    struct str id;
+    uint64_t *slot;
+
+    if (side_check(s, rec, &id, err) != OK || slot_of(&slot, j, id, err) != OK)
+        return err->status;
+    if (slot[1 + at] != 0)
+        return comes_again(j, s, slot[1 + at] - 1, id, err);
+    slot[1 + at] = 1 + (j->hold ? s->points.n - 1 : rec->offset);
     return OK;
 }
 
 static enum status
 index_record(void *arg, const struct rec *rec, struct err *err)
 {
-    struct indexer *x = arg;
-    struct side *s = &x->j->side[x->at];
-    struct str id;
-    uint64_t *slot, at;
+    const struct indexer *x = arg;
+    enum status st = add_embedding(x->j, x->at, rec, err);
 
-    if (side_check(s, rec, &id, err) != OK || slot_of(&slot, x->j, id, err) != OK)
-        return err->status;
-    if (slot[1 + x->at] != 0)
-        return comes_again(x->j, s, slot[1 + x->at] - 1, id, rec, err);
-    if (x->j->hold) {
-        at = s->points.n;
-        if (points_add(&s->points, &rec->map, "vector", err) != OK)
-            return err->status;
-    } else
-        at = rec->offset;
-    slot[1 + x->at] = at + 1;
+    if (st != DATA || x->j->bad == NULL)
+        return st;
+    x->j->bad(x->j->arg, rec, err);
     return OK;
 }
 
@@ -158,7 +163,7 @@ add_side(struct joiner *j, size_t at, const char *path, struct err *err)
 
 enum status
 joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold,
-    void (*again)(void *arg, const struct rec *rec, const struct err *err), void *arg, struct err *err)
+    void (*bad)(void *arg, const struct rec *rec, const struct err *err), void *arg, struct err *err)
 {
     struct joiner *j = calloc(1, sizeof(*j));
     enum status st = OK;
@@ -166,7 +171,7 @@ joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold,
     *out = NULL;
     if (j == NULL)
         return err_memory(err);
-    *j = (struct joiner){.n = n, .hold = hold, .again = again, .arg = arg};
+    *j = (struct joiner){.n = n, .hold = hold, .bad = bad, .arg = arg};
     for (size_t i = 0; i < MODALITIES; i++)
         j->side[i].fd = -1;
     if (n > MODALITIES) {
@@ -258,6 +263,12 @@ joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track
             if (j->side[i].m == m && put_side(w, j, i, id, slot, err) != OK)
                 return err->status;
     return rec_end(w, err);
+}
+
+uint64_t
+joiner_twice(const struct joiner *j)
+{
+    return j->twice;
 }
 
 uint64_t

@@ -7,6 +7,7 @@
 
 struct side {
     const char *path;
+    bool hold;
     int m; /* -1 until the first record */
     int fd;
     uint64_t base;        /* where the stream begins in the file */
@@ -20,7 +21,8 @@ struct side {
 /* Opens for fetching, unless hold. NOINPUT; DATA for what cannot be read by position, such as a pipe. */
 enum status side_open(struct side *s, const char *path, bool hold, struct err *err);
 void side_close(struct side *s);
-/* Checks an embedding record of the first pass, finds its modality and id; notes how large records are. */
+/* Checks an embedding record of the first pass, finds its modality and id; notes how large records are. With hold its
+ * vector is the last of points then. */
 enum status side_check(struct side *s, const struct rec *rec, struct str *id, struct err *err);
 /* The record that begins at position at: its id and its vector of points.dim numbers, which live until the next call.
  * DATA where there is none such any more; IO. */

@@ -21,6 +21,7 @@ side_open(struct side *s, const char *path, bool hold, struct err *err)
     off_t base;
 
     s->path = path;
+    s->hold = hold;
     s->m = -1;
     msgpack_unpacked_init(&s->unpacked);
     if (hold)
@@ -51,7 +52,6 @@ enum status
 side_check(struct side *s, const struct rec *rec, struct str *id, struct err *err)
 {
     struct str name;
-    size_t dim;
     int m;
 
     if (map_id(id, &rec->map, "track_id", err) != OK || map_str(&name, &rec->map, "modality", err) != OK)
@@ -62,13 +62,10 @@ side_check(struct side *s, const struct rec *rec, struct str *id, struct err *er
     if (s->m >= 0 && m != s->m)
         return err_set(
             err, DATA, "modality: expected %s as in the records before, got %s", modality_name[s->m], modality_name[m]);
-    if (map_vector_size(&dim, &rec->map, "vector", err) != OK)
+    if (!s->hold)
+        s->points.n = 0; /* it is fetched again */
+    if (points_add(&s->points, &rec->map, "vector", err) != OK)
         return err->status;
-    if (dim == 0)
-        return err_set(err, DATA, "vector: expected at least 1 number, got 0");
-    if (s->points.dim != 0 && dim != s->points.dim)
-        return err_set(err, DATA, "vector: expected %zu numbers, got %zu", s->points.dim, dim);
-    s->points.dim = dim;
     s->m = m;
     if (rec->size + 1 > s->largest)
         s->largest = rec->size + 1;

@@ -232,18 +232,15 @@ static enum status
 begin(struct run *r, struct err *err)
 {
     size_t k = r->o->k, m = r->n;
-    struct cloud cloud = {r->X, NULL, r->n, r->dim};
-    uint32_t *row = NULL;
+    uint32_t *row = shuffled(r);
+    struct cloud cloud = {r->X, row, r->n / SAMPLE > k ? k * SAMPLE : r->n, r->dim};
     double left = 1;
     enum status st;
 
-    if (r->n / SAMPLE > k) {
-        if ((row = shuffled(r)) == NULL)
-            return err_memory(err);
-        cloud = (struct cloud){r->X, row, k * SAMPLE, r->dim};
-    }
+    if (row == NULL)
+        return err_memory(err);
     st = seeds_draw(r->km->centroid, &left, k, &cloud, r->o->seed, err);
-    while (row != NULL && left < 1 && m / 2 >= k * SAMPLE)
+    while (left < 1 && m / 2 >= k * SAMPLE)
         m /= 2;
     for (bool first = true; m < r->n && st == OK; m *= 2, first = false)
         st = cluster(r, row, m, first, err);

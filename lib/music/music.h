@@ -79,6 +79,9 @@ struct points {
     size_t n, dim, cap;
 };
 /* Appends the vector at key; DATA if its dimension is not that of those before it. */
+/* map_vector of what distances are computed from: DATA where their squares would not fit float32. */
+#define POINTS_LONGEST 6e18
+enum status points_vector(float *out, size_t n, const msgpack_object *map, const char *key, struct err *err);
 enum status points_add(struct points *p, const msgpack_object *map, const char *key, struct err *err);
 void points_free(struct points *p);
 
@@ -117,15 +120,18 @@ struct joiner;
 /*
  * One embedding file a modality, in any order; paths are borrowed. The files are read from end to end once, and again
  * by position as the tracks come, so they must be regular files (DATA); with hold they are read into memory instead. A
- * track that a file has twice is given to again(arg, rec, why) and left out; without again it is DATA.
+ * record that is no embedding, or of a track that its file had before, is given to bad(arg, rec, why) and left out;
+ * without bad it is DATA.
  */
 enum status joiner_new(struct joiner **out, const char *const *paths, size_t n, bool hold,
-    void (*again)(void *arg, const struct rec *rec, const struct err *why), void *arg, struct err *err);
+    void (*bad)(void *arg, const struct rec *rec, const struct err *why), void *arg, struct err *err);
 void joiner_free(struct joiner *j);
 /* DATA if the track cannot be joined, or comes twice: its own fault, unlike what joiner_write returns, which is that of
  * an embedding file. Once a track, before joiner_write. */
 enum status joiner_check(struct joiner *j, const msgpack_object *track, struct err *err);
 enum status joiner_write(struct rec_writer *w, struct joiner *j, const msgpack_object *track, struct err *err);
+/* How many embeddings were of a track that their file had before. */
+uint64_t joiner_twice(const struct joiner *j);
 /* Behind the last track: how many embeddings are of no track; and writes them, file by file, unless they are held. */
 uint64_t joiner_left_over(const struct joiner *j);
 enum status joiner_write_left(struct rec_writer *w, struct joiner *j, struct err *err);

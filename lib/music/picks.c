@@ -40,7 +40,7 @@ picks_take(struct picks *p, const msgpack_object *map, const char *key, struct e
             return err_memory(err);
         p->dim = dim;
     }
-    return map_vector(p->next, p->dim, map, key, err);
+    return points_vector(p->next, p->dim, map, key, err);
 }
 
 /* Moves the row at the heap's place i down to where it belongs. */

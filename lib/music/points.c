@@ -27,6 +27,16 @@ points_key(const char **key, const msgpack_object *map, enum modality m, struct 
 }
 
 enum status
+points_vector(float *out, size_t n, const msgpack_object *map, const char *key, struct err *err)
+{
+    enum status st = map_vector(out, n, map, key, err);
+
+    if (st == OK && vec_norm(out, n) > POINTS_LONGEST)
+        st = err_set(err, DATA, "%s: too long: squares of distances do not fit float32", key);
+    return st;
+}
+
+enum status
 points_add(struct points *p, const msgpack_object *map, const char *key, struct err *err)
 {
     size_t dim;

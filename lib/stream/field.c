@@ -218,6 +218,29 @@ map_vector_size(size_t *n, const msgpack_object *map, const char *key, struct er
     return find_vector(&o, n, map, key, err);
 }
 
+/* Without a way out of the loop, so that it takes many numbers at a time. */
+static bool
+all_finite(const float *x, size_t n)
+{
+    int bad = 0;
+
+#pragma omp simd reduction(| : bad)
+    for (size_t i = 0; i < n; i++)
+        bad |= !isfinite(x[i]);
+    return bad == 0;
+}
+
+/* Some number of x is not. */
+static enum status
+not_finite(const float *x, const char *key, struct err *err)
+{
+    size_t i = 0;
+
+    while (isfinite(x[i]))
+        i++;
+    return err_set(err, DATA, "%s: number %zu is not finite", key, i + 1);
+}
+
 enum status
 map_vector(float *out, size_t n, const msgpack_object *map, const char *key, struct err *err)
 {
@@ -230,8 +253,5 @@ map_vector(float *out, size_t n, const msgpack_object *map, const char *key, str
         return err_set(err, DATA, "%s: expected %zu numbers, got %zu", key, n, got);
     if (n > 0)
         memcpy(out, o->via.ext.ptr, n * sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(out[i]))
-            return err_set(err, DATA, "%s: number %zu is not finite", key, i + 1);
-    return OK;
+    return all_finite(out, n) ? OK : not_finite(out, key, err);
 }
