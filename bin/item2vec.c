@@ -58,10 +58,13 @@ take(struct job *job, const struct rec *r, struct err *err)
     if (map_has(&r->map, "split")) {
         if (map_str(&split, &r->map, "split", err) != OK)
             return err->status;
-        if (!str_eq(split, STR("train"))) {
+        if (str_eq(split, STR("valid")) || str_eq(split, STR("test"))) {
             job->skipped++;
             return OK;
         }
+        if (!str_eq(split, STR("train")))
+            return err_set(err, DATA, "split: expected train, valid or test, got \"%.*s\"",
+                split.n > 40 ? 40 : (int)split.n, split.p);
     }
     return item2vec_add(job->iv, &r->map, err);
 }

@@ -34,6 +34,12 @@ JSON
     [[ $stderr == *"in=4 out=3 rejected=0 skipped=2 "* ]]
     mp2json out.mp | jq -es '[.[].track_id] == ["x", "y", "z"]
         and all(.[]; .modality == "playlist" and (.vector | length == 4))'
+    mk bad.mp <<'JSON'
+{"playlist_id":"e","tracks":["x"],"split":"dev"}
+{"playlist_id":"f","tracks":["x",""]}
+JSON
+    item2vec --dim 4 --rejects rej.mp -o out.mp in.mp bad.mp
+    mp2json rej.mp | jq -es 'map(.reason) == ["split: expected train, valid or test, got \"dev\"", "tracks: expected ids, got an empty string"]'
 }
 
 @test "item2vec: rare tracks and those alone in their playlists get no vector" {

@@ -126,10 +126,25 @@ says() {
     [ "$stderr" = "mpd-parse: stdin: byte 0: playlists: missing" ]
     run -65 --separate-stderr mpd-parse -f <<<'{"playlists":{}}'
     [ "$stderr" = "mpd-parse: stdin: byte 13: playlists: expected an array" ]
+    run -65 --separate-stderr mpd-parse -f < <(printf '{"a\xff":1,"playlists":[]}')
+    [ "$stderr" = "mpd-parse: stdin: byte 1: not JSON: byte 2 is not UTF-8" ]
+    run -65 --separate-stderr mpd-parse -f <<<'{"\q":1,"playlists":[]}'
+    [ "$stderr" = "mpd-parse: stdin: byte 1: not JSON: a string with a bad escape or half a surrogate pair" ]
     run -65 --separate-stderr mpd-parse -f </dev/null
     [ "$stderr" = "mpd-parse: stdin: byte 0: expected a JSON object, got nothing at all" ]
     run -65 --separate-stderr mpd-parse -f <<<'{"playlists":[]} x'
     [ "$stderr" = "mpd-parse: stdin: byte 17: expected a JSON object, got byte 0x78" ]
+}
+
+@test "mpd-parse: keys may be escaped; of two the first counts; a duration below 0 is none" {
+    cat >s.json <<'JSON'
+{"inf\u006f":{"slice":"7-7"},"info":{"slice":"1-1"},"playlist\u0073":[{"pid":7,"tracks":[{"track_uri":"a","duration_ms":-1},
+{"track_uri":"b","duration_ms":5}]}],"playlists":[]}
+JSON
+    run -0 --separate-stderr mpd-parse --tracks t.mp -o p.mp s.json
+    [ "${#stderr_lines[@]}" = 1 ]
+    mp2json p.mp | jq -es 'map([.playlist_id, .tracks]) == [["7", ["a", "b"]]]'
+    mp2json t.mp | jq -es 'map(.duration_ms) == [null, 5]'
 }
 
 @test "mpd-parse: slices that follow each other on stdin are read like files" {

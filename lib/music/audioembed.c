@@ -180,7 +180,7 @@ audioembed_file(float *vector, double *seconds, struct audioembed *a, const char
         return st;
     *seconds = (double)a->sound.n / AUDIO_RATE;
     if (*seconds < SHORTEST)
-        return err_set(err, DATA, "%s: expected at least %g s of sound, got %.2f", path, SHORTEST, *seconds);
+        return err_set(err, DATA, "%s: expected at least %g s of sound, got %.4f", path, SHORTEST, *seconds);
     frames = melspec_frames(a->sound.n);
     if ((st = reserve(a, frames, err)) != OK)
         return st;

@@ -129,6 +129,8 @@ item2vec_add(struct item2vec *iv, const msgpack_object *playlist, struct err *er
         struct str s;
         if (obj_str(&s, &tracks->via.array.ptr[i], "tracks", err) != OK)
             return err->status;
+        if (s.n == 0)
+            return err_set(err, DATA, "tracks: expected ids, got an empty string");
     }
     if (reserve(iv, tracks->via.array.size, err) != OK)
         return err->status;

@@ -278,11 +278,29 @@ mpd_open(struct mpd *m, FILE *f, const char *name)
     m->number = m->document = 0;
 }
 
+/* Keys of a document that mean something, each once. */
+enum member { OTHER, INFO, PLAYLISTS };
+
+static enum status
+member_of(enum member *what, struct mpd *m, struct str key, struct err *err)
+{
+    struct json v;
+    enum status st = json_parse(&v, m->parser, key.p, key.n, err);
+
+    *what = st != OK                                ? OTHER
+            : str_eq(json_str(v), STR("playlists")) ? PLAYLISTS
+            : str_eq(json_str(v), STR("info"))      ? INFO
+                                                    : OTHER;
+    return st == DATA ? mpdscan_context(&m->scan, (size_t)(key.p - m->scan.text.p), err) : st;
+}
+
 /* Reads the members of the document's object and starts on its playlists. */
 static enum status
 start_document(struct mpd *m, struct err *err)
 {
     struct str key, value, playlists = {NULL, 0};
+    enum member what;
+    bool informed = false;
     size_t at = 0;
     enum status st;
 
@@ -291,7 +309,9 @@ start_document(struct mpd *m, struct err *err)
     while ((st = mpdscan_member(&key, &value, &at, &m->scan, err)) == OK) {
         size_t begin = (size_t)(value.p - m->scan.text.p);
         struct json v;
-        if (str_eq(key, STR("playlists")) && playlists.p == NULL) {
+        if ((st = member_of(&what, m, key, err)) != OK)
+            return st;
+        if (what == PLAYLISTS && playlists.p == NULL) {
             if (value.p[0] != '[') {
                 (void)err_set(err, DATA, "playlists: expected an array");
                 return mpdscan_context(&m->scan, begin, err);
@@ -301,8 +321,9 @@ start_document(struct mpd *m, struct err *err)
         }
         if ((st = json_parse(&v, m->parser, value.p, value.n, err)) != OK)
             return st == DATA ? mpdscan_context(&m->scan, begin, err) : st;
-        if (str_eq(key, STR("info")))
+        if (what == INFO && !informed)
             read_info(m, v);
+        informed = informed || what == INFO;
     }
     if (st != END)
         return st;

@@ -19,7 +19,7 @@ wrong_type(const char *key, const char *expected, struct json got, struct err *e
     static const char *const name[] = {[JSON_NULL] = "null",
         [JSON_BOOL] = "boolean",
         [JSON_I64] = "whole number",
-        [JSON_U64] = "number above 2^63",
+        [JSON_U64] = "number of 2^63 or more",
         [JSON_F64] = "fraction",
         [JSON_STRING] = "string",
         [JSON_ARRAY] = "array",
@@ -44,8 +44,9 @@ take_str(bool *has, struct str *out, bool is, struct json v, const char *key, st
     return OK;
 }
 
+/* -1 where there is none. */
 static enum status
-take_count(int64_t *out, bool is, struct json v, const char *key, struct err *err)
+take_whole(int64_t *out, bool is, struct json v, const char *key, struct err *err)
 {
     *out = -1;
     if (!is || json_type(v) == JSON_NULL)
@@ -53,9 +54,17 @@ take_count(int64_t *out, bool is, struct json v, const char *key, struct err *er
     if (json_type(v) != JSON_I64)
         return wrong_type(key, "whole number", v, err);
     *out = json_i64(v);
-    if (*out < 0)
-        return err_set(err, DATA, "%s: expected a number of things, got %lld", key, (long long)*out);
     return OK;
+}
+
+static enum status
+take_count(int64_t *out, bool is, struct json v, const char *key, struct err *err)
+{
+    enum status st = take_whole(out, is, v, key, err);
+
+    if (st == OK && is && json_type(v) == JSON_I64 && *out < 0)
+        return err_set(err, DATA, "%s: expected a number of things, got %lld", key, (long long)*out);
+    return st;
 }
 
 static enum status
@@ -203,7 +212,7 @@ get_entry(struct mpd_entry *e, struct json object, struct err *err)
         return st;
     e->album_uri = string_or_none(is[ALBUM_URI], v[ALBUM_URI]);
     e->artist_uri = string_or_none(is[ARTIST_URI], v[ARTIST_URI]);
-    return take_count(&e->duration_ms, is[DURATION], v[DURATION], "duration_ms", err);
+    return take_whole(&e->duration_ms, is[DURATION], v[DURATION], "duration_ms", err);
 }
 
 static enum status

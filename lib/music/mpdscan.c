@@ -435,7 +435,6 @@ mpdscan_member(struct str *key, struct str *value, size_t *at, const struct mpds
         return fault(s, i, "a key", err);
     if ((st = take_value(key, &i, 0, s, err)) != OK)
         return st;
-    *key = (struct str){key->p + 1, key->n - 2};
     i = skip_space(s, i);
     if (i >= s->size || p[i] != ':')
         return fault(s, i, "':'", err);

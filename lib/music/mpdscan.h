@@ -46,7 +46,7 @@ enum status mpdscan_context(const struct mpdscan *s, size_t at, struct err *err)
 enum status mpdscan_document(struct mpdscan *s, struct err *err);
 
 /*
- * The next member of the document's object: its key as it is written between the quotes, and the text of its value,
+ * The next member of the document's object: the texts of its key, a string with its quotes, and of its value,
  * which begins at *at of the document. *at is 0 before the first call and belongs to this function between calls. END,
  * DATA.
  */
