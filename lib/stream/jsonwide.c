@@ -65,7 +65,7 @@ json_parse_wide(struct json *root, struct json_parser *p, const char *bytes, siz
     /* A byte 0 behind it, for strspn. */
     if ((st = buf_add(&in, bytes, n, err)) == OK && (st = buf_add(&in, "", 1, err)) == OK &&
         (st = narrow(&out, in.p, n, err)) == OK)
-        st = json_parse(root, p, out.p, out.n, err);
+        st = json_parse(root, p, n > 0 ? out.p : "", out.n, err);
     buf_free(&in);
     buf_free(&out);
     return st;
