@@ -79,18 +79,20 @@ render_dialog(struct renderer *r, const msgpack_object *map, struct err *err)
 {
     int64_t versions = r->o->versions > 0 ? r->o->versions : 1;
     enum status st = OK;
+    bool any = false;
 
+    /* Each has tracks of its own: one without a target says nothing of the next. */
     for (uint32_t v = 0; st == OK && v < versions; v++) {
         bool trained;
         segments_clear(&r->segments);
         st = chat_example(&r->segments, &trained, &r->tally, &r->dialog, r->items, &r->chat, v, err);
-        if (st == OK && !trained) {
-            r->untrained++;
-            return OK;
-        }
+        if (st == OK && !trained)
+            continue;
+        any = true;
         if (st == OK && (st = name_version(&r->name, r->dialog.id, true, v, err)) == OK)
             st = write_example(r, "dialog", map, err);
     }
+    r->untrained += st == OK && !any;
     return st;
 }
 
@@ -190,18 +192,28 @@ render_prompts(struct renderer *r, const msgpack_object *map, struct err *err)
 }
 
 /* Conversations and playlists of the test set are for prompts alone. */
-static bool
-is_test(const msgpack_object *map)
+static enum status
+is_test(bool *test, const msgpack_object *map, struct err *err)
 {
-    struct str split;
+    struct str split = STR("train");
 
-    return map_has(map, "split") && map_str(&split, map, "split", NULL) == OK && str_eq(split, STR("test"));
+    if (map_has(map, "split") && map_str(&split, map, "split", err) != OK)
+        return err->status;
+    *test = str_eq(split, STR("test"));
+    if (*test || str_eq(split, STR("train")) || str_eq(split, STR("valid")))
+        return OK;
+    return err_set(
+        err, DATA, "split: expected train, valid or test, got \"%.*s\"", split.n > 40 ? 40 : (int)split.n, split.p);
 }
 
 static enum status
 render(struct renderer *r, const msgpack_object *map, struct err *err)
 {
-    if (!r->o->prompts && is_test(map)) {
+    bool test = false;
+
+    if (!r->o->prompts && is_test(&test, map, err) != OK)
+        return err->status;
+    if (test) {
         r->untrained++;
         return OK;
     }

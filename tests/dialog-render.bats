@@ -127,6 +127,17 @@ text() {
     [ ! -s e.mp ]
 }
 
+@test "dialog-render: a version without a target does not end those that follow; a dialog is skipped once" {
+    items
+    jq -nc '{dialog_id: range(40), turns: [{role: "user", content: "a"}, {role: "music", content: "T1", train: false}, {role: "music", content: "T2"}]}
+        | .dialog_id |= tostring' | mk d.mp
+    run -0 --separate-stderr dialog-render --items items.mp --max-tracks 1 --versions 3 -o e.mp d.mp
+    mp2json e.mp | jq -es 'group_by(.example_id | split("#")[0]) | map(map(.example_id | contains("#"))) |
+        any(.[]; . == [true]) and (length as $n | $n > 20 and $n < 40)'
+    there=$(mp2json e.mp | jq -r '.example_id | split("#")[0]' | sort -u | wc -l)
+    [[ $stderr == *" skipped=$((40 - there)) "* ]]
+}
+
 @test "dialog-render: a wrong role, a missing key and a cut-off record are data errors with their place" {
     echo '{"dialog_id":"d","turns":[{"role":"bot","content":"a"}]}' | mk d.mp
     run -65 --separate-stderr dialog-render -o e.mp d.mp
@@ -134,6 +145,9 @@ text() {
     echo '{"turns":[]}' | mk d.mp
     run -65 --separate-stderr dialog-render -o e.mp d.mp
     [[ $stderr == *"dialog_id: missing"* ]]
+    echo '{"dialog_id":"d","split":"Test","turns":[]}' | mk d.mp
+    run -65 --separate-stderr dialog-render -o e.mp d.mp
+    [[ $stderr == *'split: expected train, valid or test, got "Test"' ]]
     dialog && head -c 40 d.mp >cut.mp
     run -65 --separate-stderr dialog-render -o e.mp cut.mp
     [ ! -e e.mp ]

@@ -158,8 +158,11 @@ JSON
     [[ $stderr == *"ids: line 2: conversation y:z was trained on"* ]]
     printf 'y\nx:1\nxx' >ids
     score --truth prompts.mp --trained ids --ranking s=a.mp -o out.mp
-    printf 'v\nx' >ids
-    run -65 --separate-stderr score --truth prompts.mp --trained ids --ranking s=a.mp
+    for ids in 'v\nx' 'v\r\nx\r\n'; do
+        # shellcheck disable=SC2059 # with escapes
+        printf "$ids" >ids
+        run -65 --separate-stderr score --truth prompts.mp --trained ids --ranking s=a.mp
+    done
 }
 
 @test "score: samples are malformed, exact or partial, with shares and counts, warm and cold by their own" {

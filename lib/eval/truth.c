@@ -137,10 +137,12 @@ truth_refuse(const struct truth *t, const char *path, struct err *err)
     for (size_t at = 0; st == OK && at < text.n; line++) {
         char *end = memchr(text.p + at, '\n', text.n - at);
         struct str id = {text.p + at, (end != NULL ? (size_t)(end - text.p) : text.n) - at};
+        if (id.n > 0 && id.p[id.n - 1] == '\r') /* of files made on Windows */
+            id.n--;
         if (id.n > 0 && ids_find(t->conversations, id) != IDS_NONE)
             st = err_set(err, DATA, "%s: line %zu: conversation %.*s was trained on and cannot be scored", path, line,
                 (int)(id.n > 99 ? 99 : id.n), id.p);
-        at += id.n + 1;
+        at = end != NULL ? (size_t)(end - text.p) + 1 : text.n;
     }
     buf_free(&text);
     return st;

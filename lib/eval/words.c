@@ -3,7 +3,8 @@
  * words - lower-case words of a text, for lexical search.
  *
  * One pcre2_substitute does all of it: every run of letters, marks and digits is replaced by itself in lower
- * case (\L, which follows Unicode's simple case mapping) and a line break, and nothing else is kept. So
+ * case (\L, which knows letters that are each other's case: not I with a dot, nor Roman numerals) and a line break,
+ * and nothing else is kept. So
  * "Beyoncé's 7/11" is "beyoncé", "s", "7", "11". Locale and machine do not matter. Linear in the text.
  *
  * Departure from what search engines do: no stemming, no stop words, no folding of accents, since a title is
