@@ -81,21 +81,6 @@ learn_dialog(struct bpe_trainer *t, struct dialog *dialog, const msgpack_object 
     return OK;
 }
 
-/* What is held out must not shape the vocabulary. */
-static enum status
-is_held_out(bool *out, const msgpack_object *map, struct err *err)
-{
-    struct str split;
-
-    *out = false;
-    if (!map_has(map, "split"))
-        return OK;
-    if (map_str(&split, map, "split", err) != OK)
-        return err->status;
-    *out = !str_eq(split, STR("train"));
-    return OK;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -111,15 +96,15 @@ main(int argc, char **argv)
 
     cli_must(bpe_trainer_new(&t, &err), &err);
     for (struct rec *r; (r = stage_next(s)) != NULL;) {
-        bool out;
-        enum status st = is_held_out(&out, &r->map, &err);
-        if (st == OK && !out)
+        enum split split;
+        enum status st = map_split(&split, &r->map, &err);
+        if (st == OK && split == SPLIT_TRAIN) /* what is held out must not shape the vocabulary */
             st = o.field.n > 0               ? learn_fields(t, &o.field, &r->map, &err)
                  : map_has(&r->map, "turns") ? learn_dialog(t, &dialog, &r->map, &err)
                                              : learn_segments(t, &segments, &r->map, &err);
         if (st != OK)
             stage_reject(s, &err);
-        held_out += st == OK && out;
+        held_out += st == OK && split != SPLIT_TRAIN;
     }
     if (bpe_train(&json, &made, t, (uint32_t)o.vocab, (uint64_t)o.min_count, &err) != OK ||
         rec_raw(stage_out(s), json.p, json.n, &err) != OK)

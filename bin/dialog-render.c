@@ -191,29 +191,15 @@ render_prompts(struct renderer *r, const msgpack_object *map, struct err *err)
     return st;
 }
 
-/* Conversations and playlists of the test set are for prompts alone. */
-static enum status
-is_test(bool *test, const msgpack_object *map, struct err *err)
-{
-    struct str split = STR("train");
-
-    if (map_has(map, "split") && map_str(&split, map, "split", err) != OK)
-        return err->status;
-    *test = str_eq(split, STR("test"));
-    if (*test || str_eq(split, STR("train")) || str_eq(split, STR("valid")))
-        return OK;
-    return err_set(
-        err, DATA, "split: expected train, valid or test, got \"%.*s\"", split.n > 40 ? 40 : (int)split.n, split.p);
-}
-
 static enum status
 render(struct renderer *r, const msgpack_object *map, struct err *err)
 {
-    bool test = false;
+    enum split split;
 
-    if (!r->o->prompts && is_test(&test, map, err) != OK)
+    if (map_split(&split, map, err) != OK)
         return err->status;
-    if (test) {
+    /* What is of the test set is for prompts alone. */
+    if (split == SPLIT_TEST && !r->o->prompts) {
         r->untrained++;
         return OK;
     }

@@ -53,18 +53,13 @@ struct job {
 static enum status
 take(struct job *job, const struct rec *r, struct err *err)
 {
-    struct str split;
+    enum split split;
 
-    if (map_has(&r->map, "split")) {
-        if (map_str(&split, &r->map, "split", err) != OK)
-            return err->status;
-        if (str_eq(split, STR("valid")) || str_eq(split, STR("test"))) {
-            job->skipped++;
-            return OK;
-        }
-        if (!str_eq(split, STR("train")))
-            return err_set(err, DATA, "split: expected train, valid or test, got \"%.*s\"",
-                split.n > 40 ? 40 : (int)split.n, split.p);
+    if (map_split(&split, &r->map, err) != OK)
+        return err->status;
+    if (split != SPLIT_TRAIN) {
+        job->skipped++;
+        return OK;
     }
     return item2vec_add(job->iv, &r->map, err);
 }

@@ -64,7 +64,7 @@ add_measures(void)
 
 /* Parts NAME=FILE; a name is what trec_eval and jq can take without quotes, and comes once. */
 static enum status
-split_name(char **name, const char **path, const struct opt_list *list, size_t i, struct err *err)
+part_name(char **name, const char **path, const struct opt_list *list, size_t i, struct err *err)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     const char *arg = list->item[i];
@@ -116,7 +116,7 @@ load_run(struct run *run, const struct options *o, const struct truth *t, size_t
     struct rec_writer *trec = NULL;
     const char *path;
     char *name;
-    enum status st = split_name(&name, &path, &o->ranking, i, err);
+    enum status st = part_name(&name, &path, &o->ranking, i, err);
 
     if (st != OK)
         return st;
@@ -137,7 +137,7 @@ load_matched(struct matched *m, const struct options *o, const struct truth *t, 
 {
     const char *path;
     char *name;
-    enum status st = split_name(&name, &path, &o->generation, i, err);
+    enum status st = part_name(&name, &path, &o->generation, i, err);
 
     if (st == OK && (st = matched_load(m, t, name, path, o->items, err)) != OK)
         free(name);
@@ -163,7 +163,7 @@ check_options(const struct options *o, const struct stage *s)
     for (size_t l = 0; l < 2; l++)
         for (size_t i = 0; i < lists[l]->n; i++) {
             char *name;
-            cli_must(split_name(&name, &path, lists[l], i, &err), &err);
+            cli_must(part_name(&name, &path, lists[l], i, &err), &err);
             free(name);
         }
 }

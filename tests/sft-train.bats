@@ -299,7 +299,7 @@ del(.labels)@labels: missing
 .labels = [1]@labels: expected 12 as ids, got 1
 .labels[5] = 1@labels: element 5: expected -100 or the id
 .split = "test"@split: a test example is not for training
-.split = "other"@split: expected train or valid, got other
+.split = "other"@split: expected train, valid or test, got "other"
 .task = "chat"@task: expected dialog or playlist, got chat
 .example_id = "ex9#0"@example_id ex9#0 comes twice
 (.ids = [range(65)]) * {labels: [range(65)]}@more than the model's 64 positions

@@ -130,20 +130,14 @@ truth_free(struct truth *t)
 enum status
 truth_refuse(const struct truth *t, const char *path, struct err *err)
 {
-    struct buf text = {0};
-    enum status st = file_read(&text, path, SIZE_MAX / 4, err);
-    size_t line = 1;
+    struct id_list *list = NULL;
+    struct str id;
+    enum status st = id_list_open(&list, path, err);
 
-    for (size_t at = 0; st == OK && at < text.n; line++) {
-        char *end = memchr(text.p + at, '\n', text.n - at);
-        struct str id = {text.p + at, (end != NULL ? (size_t)(end - text.p) : text.n) - at};
-        if (id.n > 0 && id.p[id.n - 1] == '\r') /* of files made on Windows */
-            id.n--;
-        if (id.n > 0 && ids_find(t->conversations, id) != IDS_NONE)
+    for (size_t line = 1; st == OK && (st = id_list_next(&id, list, err)) == OK; line++)
+        if (ids_find(t->conversations, id) != IDS_NONE)
             st = err_set(err, DATA, "%s: line %zu: conversation %.*s was trained on and cannot be scored", path, line,
                 (int)(id.n > 99 ? 99 : id.n), id.p);
-        at = end != NULL ? (size_t)(end - text.p) + 1 : text.n;
-    }
-    buf_free(&text);
-    return st;
+    id_list_free(list);
+    return st == END ? OK : st;
 }

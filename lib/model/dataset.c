@@ -72,19 +72,12 @@ reserve(struct dataset *d, size_t tokens, struct err *err)
 static enum status
 get_split(bool *valid, const msgpack_object *map, struct err *err)
 {
-    struct str split;
+    enum split split;
 
-    *valid = false;
-    if (!map_has(map, "split"))
-        return OK;
-    if (map_str(&split, map, "split", err) != OK)
+    if (map_split(&split, map, err) != OK)
         return DATA;
-    *valid = str_eq(split, STR("valid"));
-    if (*valid || str_eq(split, STR("train")))
-        return OK;
-    if (str_eq(split, STR("test")))
-        return err_set(err, DATA, "split: a test example is not for training");
-    return err_set(err, DATA, "split: expected train or valid, got %.*s", (int)split.n, split.p);
+    *valid = split == SPLIT_VALID;
+    return split == SPLIT_TEST ? err_set(err, DATA, "split: a test example is not for training") : OK;
 }
 
 /* An example_id without the "#VERSION" that dialog-render puts behind the id of what it rendered. */

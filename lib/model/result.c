@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* result - the folder that a run leaves: what is known of it before the work, and the model behind it. */
+/* result - the folder that a run leaves: made before the work, written behind it. */
 #include "model/train.h"
 
 /* The files of a model folder that are neither its weights nor its config.json: those of from, and no other. */

@@ -390,9 +390,6 @@ enum status mpdsynth_run(struct mpdsynth_counts *count, const struct mpdsynth_op
 
 /* ---- training, validation and test playlists (split.c) ---- */
 
-enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLITS };
-extern const char *const split_name[SPLITS];
-
 struct split_options {
     uint64_t seed; /* of the test sample */
     size_t test;   /* playlists in it, at most */

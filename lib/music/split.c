@@ -17,8 +17,6 @@
 
 #define DAY ((int64_t)86400)
 
-const char *const split_name[SPLITS] = {"train", "valid", "test"};
-
 /* One playlist that may become a test playlist. */
 struct pick {
     uint64_t hash;

@@ -132,6 +132,27 @@ map_id(struct str *out, const msgpack_object *map, const char *key, struct err *
     return out->n > 0 ? OK : err_set(err, DATA, "%s: expected an id, got an empty string", key);
 }
 
+const char *const split_name[SPLITS] = {"train", "valid", "test"};
+
+enum status
+map_split(enum split *out, const msgpack_object *map, struct err *err)
+{
+    struct str name;
+
+    *out = SPLIT_TRAIN;
+    if (!map_has(map, "split"))
+        return OK;
+    if (map_str(&name, map, "split", err) != OK)
+        return DATA;
+    for (enum split s = SPLIT_TRAIN; s < SPLITS; s++)
+        if (str_eq(name, str_of(split_name[s]))) {
+            *out = s;
+            return OK;
+        }
+    return err_set(
+        err, DATA, "split: expected train, valid or test, got \"%.*s\"", name.n > 40 ? 40 : (int)name.n, name.p);
+}
+
 enum status
 map_u64(uint64_t *out, const msgpack_object *map, const char *key, uint64_t max, struct err *err)
 {

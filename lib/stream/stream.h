@@ -134,6 +134,10 @@ bool map_has(const msgpack_object *map, const char *key);
 enum status map_str(struct str *out, const msgpack_object *map, const char *key, struct err *err);
 /* A string that is not empty. */
 enum status map_id(struct str *out, const msgpack_object *map, const char *key, struct err *err);
+/* The part of the experiment under split; SPLIT_TRAIN where the record does not say. */
+enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLITS };
+extern const char *const split_name[SPLITS];
+enum status map_split(enum split *out, const msgpack_object *map, struct err *err);
 enum status map_u64(uint64_t *out, const msgpack_object *map, const char *key, uint64_t max, struct err *err);
 enum status map_i64(int64_t *out, const msgpack_object *map, const char *key, struct err *err);
 enum status map_f64(

@@ -191,7 +191,7 @@ opening(struct str *out, const struct synth *s, const msgpack_object *map, struc
 }
 
 static enum status
-version(struct rec_writer *w, struct synth *s, struct str id, struct str split, const msgpack_object *map, uint64_t v,
+version(struct rec_writer *w, struct synth *s, struct str id, enum split split, const msgpack_object *map, uint64_t v,
     struct err *err)
 {
     struct talk t = {.s = s, .w = w};
@@ -213,8 +213,8 @@ version(struct rec_writer *w, struct synth *s, struct str id, struct str split, 
     rec_begin(w);
     put_str(w, "dialog_id", (struct str){s->id.p, s->id.n});
     put_str(w, "playlist_id", id);
-    if (split.n > 0)
-        put_str(w, "split", split);
+    if (map_has(map, "split"))
+        put_text(w, "split", split_name[split]);
     put_array(w, "turns");
     if ((st = dialogue(&t, err)) != OK)
         return st;
@@ -227,15 +227,15 @@ enum status
 synth_playlist(struct rec_writer *w, struct synth *s, const struct rec *playlist, struct err *err)
 {
     const msgpack_object *map = &playlist->map, *tracks;
-    struct str id, split = STR("");
+    struct str id;
+    enum split split;
     struct rng r;
     double want;
     uint64_t n;
     enum status st;
 
     if ((st = map_id(&id, map, "playlist_id", err)) != OK || (st = map_array(&tracks, map, "tracks", err)) != OK ||
-        (map_has(map, "split") && (st = map_str(&split, map, "split", err)) != OK) ||
-        (st = usable(s, tracks, str_eq(split, STR("valid")) || str_eq(split, STR("test")), err)) != OK)
+        (st = map_split(&split, map, err)) != OK || (st = usable(s, tracks, split != SPLIT_TRAIN, err)) != OK)
         return st;
     if (s->n_pool == 0) {
         s->counts.skipped++;
